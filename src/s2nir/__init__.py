@@ -1,0 +1,94 @@
+"""s2nir: spiking networks from NIR to SpiNNaker2, in integers, right to the bit.
+
+Importing this module loads none of torch, numba, nir or matplotlib; each is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from .errors import S2NirError, S2NirWarning
+
+if TYPE_CHECKING:
+    from .emulate import Recording, run
+    from .events import Events
+    from .frontend import load, to_nir
+    from .graph import Graph
+    from .machine import SpiNNaker2
+    from .mapping import MachineImage, Partition, compile
+    from .pipeline import Deployment, deploy
+    from .quantize import PTQ, Network, quantize
+    from .report import Fidelity, Report, compare
+
+_HOME = {
+    "Deployment": "pipeline",
+    "Events": "events",
+    "Fidelity": "report",
+    "Graph": "graph",
+    "MachineImage": "mapping",
+    "Network": "quantize",
+    "PTQ": "quantize",
+    "Partition": "mapping",
+    "Recording": "emulate",
+    "Report": "report",
+    "SpiNNaker2": "machine",
+    "compare": "report",
+    "compile": "mapping",
+    "deploy": "pipeline",
+    "load": "frontend",
+    "quantize": "quantize",
+    "run": "emulate",
+    "to_nir": "frontend",
+}
+
+__version__ = "0.1.0"
+__all__ = [
+    "PTQ",
+    "Deployment",
+    "Events",
+    "Fidelity",
+    "Graph",
+    "MachineImage",
+    "Network",
+    "Partition",
+    "Recording",
+    "Report",
+    "S2NirError",
+    "S2NirWarning",
+    "SpiNNaker2",
+    "compare",
+    "compile",
+    "deploy",
+    "load",
+    "quantize",
+    "run",
+    "to_nir",
+]
+
+
+class _Package(ModuleType):
+    """Keeps `s2nir.quantize` the function, though a folder of that name is imported as a module."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "quantize" and isinstance(value, ModuleType):
+            value = value.quantize
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 's2nir' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,182 @@
+"""What a run leaves behind: events, from which arrays are built when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import RunError
+from ..fixedpoint import STATE_BITS
+from ..mapping import MachineImage, PopulationInfo
+from .memory import Program
+
+
+class Lazy(Mapping[str, NDArray[Any]]):
+    """Arrays by name, each built when it is asked for."""
+
+    def __init__(self, names: list[str], build: Callable[[str], NDArray[Any]], what: str) -> None:
+        self._names, self._build, self._what = names, build, what
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._names:
+            raise KeyError(f"no {self._what} of {name!r}; there are {', '.join(self._names) or 'none'}")
+        return self._build(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Recording:
+    """The result of a run.
+
+    batch, steps, ticks : recordings, steps of the input, ticks of the machine (steps + largest lag)
+    events : per recording, (tick, source, count) of every packet that neurons and relays sent, in order
+    inputs : per recording, (start of each tick, source, count) of the packets that inputs sent
+    membranes : per recording, (ticks, neurons) of the populations in `columns`, in the state format
+    saturated : int (batch, neurons), how often fixed arithmetic held a value within int32
+    """
+
+    image: MachineImage
+    program: Program
+    batch: int
+    steps: int
+    ticks: int
+    inputs: list[Any]
+    events: list[Any]
+    membranes: list[NDArray[Any]]
+    columns: dict[str, slice]
+    saturated: NDArray[np.int64]
+
+    @property
+    def spikes(self) -> Lazy:
+        """By population, uint8 (batch, steps, *shape): aligned with the float run, cut to the input's steps."""
+        return Lazy(self._spiking, self._aligned, "spikes")
+
+    def raw_spikes(self, name: str) -> NDArray[np.uint8]:
+        """uint8 (batch, ticks, *shape) by machine tick, nothing shifted: what a board records."""
+        if name not in self._spiking:
+            raise RunError(f"no spikes of {name!r}; there are {', '.join(self._spiking)}")
+        return self._raster(self.image[name], 0, self.ticks)
+
+    @property
+    def counts(self) -> Lazy:
+        """By population, int (batch, *shape): spikes over the aligned steps."""
+        return Lazy(self._spiking, self._counts, "counts")
+
+    def decisions(self, name: str) -> NDArray[np.int64]:
+        """int (batch): the neuron with most spikes over the aligned steps, ties to the lowest index."""
+        return self.counts[name].reshape(self.batch, -1).argmax(axis=1)
+
+    @property
+    def readout(self) -> Lazy:
+        """By Output, float32 (batch, steps, *shape), membranes that do not spike in units of the Graph."""
+        outs = [o for o, name in self.image.outputs.items() if not self.image[name].spikes]
+        return Lazy(outs, lambda o: self.voltages[self.image.outputs[o]], "readout")
+
+    @property
+    def voltages(self) -> Lazy:
+        """By population, float32 (batch, steps, *shape): recorded membranes, aligned, in units of the Graph."""
+        return Lazy(sorted(self.columns), self._voltages, "voltages")
+
+    def raw_voltages(self, name: str) -> NDArray[Any]:
+        """(batch, ticks, *shape) by machine tick, float32 or int32 as the core holds them."""
+        if name not in self.columns:
+            raise RunError(f'no voltages of {name!r}; record them with record=("spikes", "voltages")')
+        held = np.stack([m[:, self.columns[name]] for m in self.membranes])
+        return held.reshape(self.batch, self.ticks, *self.image[name].shape)
+
+    @property
+    def saturations(self) -> dict[str, int]:
+        """By population, how often fixed arithmetic held a value within int32."""
+        if self.saturated.shape[1] == 0:
+            return {p.name: 0 for p in self.image.populations if p.kind == "neurons"}
+        total = self.saturated.sum(axis=0)
+        return {
+            p.name: int(total[self.program.index[p.name]].sum()) for p in self.image.populations if p.kind == "neurons"
+        }
+
+    def packets_per_core(self) -> NDArray[np.int64]:
+        """int (batch, cores): packets that arrive at each core of the image, over all ticks."""
+        return self.packets_per_tick().sum(axis=1)
+
+    def packets_per_tick(self) -> NDArray[np.int64]:
+        """int (batch, ticks, cores): packets that arrive, by the tick in which they were sent."""
+        reach, of = self.program.reach, self.program.reach_of
+        found = np.zeros((self.batch, self.ticks, reach.shape[1]), np.int64)
+        for b in range(self.batch):
+            sent = np.zeros((self.ticks, reach.shape[0]))
+            tick, source, count = self.events[b]
+            np.add.at(sent, (tick, of[source]), count)
+            start, source, count = self.inputs[b]
+            np.add.at(sent, (np.repeat(np.arange(self.ticks), np.diff(start)), of[source]), count)
+            found[b] = (sent @ reach).astype(np.int64)
+        return found
+
+    def packets_per_link(self) -> dict[tuple[tuple[int, int], int], int]:
+        """Packets over each link between chips, by (chip, link); empty on one chip, where no tree leaves it."""
+        return {}
+
+    @property
+    def packets(self) -> int:
+        """Packets sent by all sources, inputs and relays too."""
+        return int(sum(e[2].sum() for e in self.events) + sum(i[2].sum() for i in self.inputs))
+
+    def report(self) -> Any:
+        """A Report on this run."""
+        from ..report import report
+
+        return report(self)
+
+    @property
+    def _spiking(self) -> list[str]:
+        return [p.name for p in self.image.populations if p.spikes and p.kind != "relay"]
+
+    def _aligned(self, name: str) -> NDArray[np.uint8]:
+        p = self.image[name]
+        return self._raster(p, p.lag, p.lag + self.steps)
+
+    def _counts(self, name: str) -> NDArray[np.int64]:
+        p = self.image[name]
+        if p.kind == "input":
+            return self._raster(p, 0, self.steps).astype(np.int64).sum(axis=1)
+        number = self._number(p)
+        found = np.zeros((self.batch, p.size), np.int64)
+        for b, (tick, source, _) in enumerate(self.events):
+            of = number[source[(tick >= p.lag) & (tick < p.lag + self.steps)]]
+            found[b] = np.bincount(of[of >= 0], minlength=p.size)
+        return found.reshape(self.batch, *p.shape)
+
+    def _number(self, p: PopulationInfo) -> NDArray[np.int64]:
+        """Place in the population of every source, -1 for others."""
+        number = np.full(self.program.size, -1, np.int64)
+        number[self.program.index[p.name]] = np.arange(p.size)
+        return number
+
+    def _raster(self, p: PopulationInfo, first: int, end: int) -> NDArray[np.uint8]:
+        number = self._number(p)
+        raster = np.zeros((self.batch, end - first, p.size), np.uint8)
+        for b in range(self.batch):
+            if p.kind == "input":
+                start, source, count = self.inputs[b]
+                tick = np.repeat(np.arange(self.ticks), np.diff(start))
+            else:
+                tick, source, count = self.events[b]
+            of = number[source]
+            mine = (of >= 0) & (tick >= first) & (tick < end)
+            raster[b, tick[mine] - first, of[mine]] = np.minimum(count[mine], 255)
+        return raster.reshape(self.batch, end - first, *p.shape)
+
+    def _voltages(self, name: str) -> NDArray[np.float32]:
+        p = self.image[name]
+        raw = self.raw_voltages(name)[:, p.lag : p.lag + self.steps].astype(np.float64)
+        if np.issubdtype(self.membranes[0].dtype, np.integer):
+            raw = np.ldexp(raw, p.shift - STATE_BITS)
+        return (raw / np.broadcast_to(p.scale, p.shape)).astype(np.float32)

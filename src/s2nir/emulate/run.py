@@ -1,0 +1,155 @@
+"""Running an image: input to packets, ticks over a batch, a Recording of what was left behind."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import RunError
+from ..events import to_counts
+from ..fixedpoint import Arithmetic
+from ..mapping import MachineImage
+from .memory import Program, decode
+from .recording import Recording
+
+RECORDABLE = ("spikes", "voltages")
+_programs: weakref.WeakKeyDictionary[MachineImage, Program] = weakref.WeakKeyDictionary()
+
+
+def program(image: MachineImage) -> Program:
+    """The image decoded; kept as long as the image lives."""
+    found = _programs.get(image)
+    if found is None:
+        found = _programs[image] = decode(image)
+    return found
+
+
+def run(
+    image: MachineImage,
+    spikes: Any,
+    record: tuple[str, ...] | Mapping[str, tuple[str, ...]] = ("spikes",),
+    threads: int = 1,
+    progress: Any = None,
+) -> Recording:
+    """Run an image on the emulator.
+
+    spikes : whole counts, as `graph.simulate` takes them: (steps, *shape) or (batch, steps, *shape), a dict by input,
+        Events, or nir's data types
+    record : "spikes", and "voltages" for the membranes of every population; a dict by population narrows that down.
+        Populations that do not spike are always read out.
+    threads : over the batch; changes no bit
+    progress : called with the number of finished recordings after each one
+
+    Raises
+    ------
+    InputError
+        where the input does not fit, or a count is not whole or over the image's `max_count`.
+    RunError
+        where `record` asks for what there is not.
+    """
+    given = to_counts(spikes, {p.name: p.shape for p in image.inputs}, image.dt, image.max_count)
+    batch, steps = next(iter(given.values())).shape[:2]
+    ready = program(image)
+    watch, columns = _watched(image, ready, record)
+    ticks = steps + image.lag
+    packets = _packets(given, ready, batch, steps, ticks)
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        jobs = [pool.submit(one, ready, packets[b], ticks, watch) for b in range(batch)]
+        results = []
+        for done, job in enumerate(jobs, 1):
+            results.append(job.result())
+            if progress is not None:
+                progress(done)
+    return Recording(
+        image=image,
+        program=ready,
+        batch=batch,
+        steps=steps,
+        ticks=ticks,
+        inputs=packets,
+        events=[r[0] for r in results],
+        membranes=[r[1] for r in results],
+        columns=columns,
+        saturated=np.array([r[2] for r in results]),
+    )
+
+
+def _watched(
+    image: MachineImage, ready: Program, record: tuple[str, ...] | Mapping[str, tuple[str, ...]]
+) -> tuple[NDArray[np.int64], dict[str, slice]]:
+    """Neurons whose membranes are kept, and where each population stands among them."""
+    names = {p.name for p in image.populations if p.kind == "neurons"}
+    wanted = dict(record) if isinstance(record, Mapping) else dict.fromkeys(names, tuple(record))
+    for name, kinds in wanted.items():
+        if name not in names:
+            raise RunError(f"record: {name!r} is no population of the image; there are {', '.join(sorted(names))}")
+        for kind in kinds:
+            if kind not in RECORDABLE:
+                raise RunError(f"record: found {kind!r}, allowed {', '.join(map(repr, RECORDABLE))}")
+    columns, parts, at = {}, [np.zeros(0, np.int64)], 0
+    for p in image.populations:
+        if p.kind == "neurons" and (not p.spikes or "voltages" in wanted.get(p.name, ())):
+            columns[p.name] = slice(at, at + p.size)
+            parts.append(ready.index[p.name])
+            at += p.size
+    return np.concatenate(parts), columns
+
+
+Packets = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+
+
+def _packets(given: Mapping[str, NDArray[Any]], ready: Program, batch: int, steps: int, ticks: int) -> list[Packets]:
+    """Per recording: start of each tick, source, count."""
+    found = []
+    for b in range(batch):
+        tick, source, count = [], [], []
+        for name, counts in given.items():
+            t, i = np.divmod(np.flatnonzero(counts[b]), counts.shape[2])
+            tick.append(t)
+            source.append(ready.index[name][i])
+            count.append(counts[b, t, i].astype(np.int64))
+        t, s, c = np.concatenate(tick), np.concatenate(source), np.concatenate(count)
+        if len(given) > 1:
+            order = np.argsort(t, kind="stable")
+            t, s, c = t[order], s[order], c[order]
+        found.append((np.searchsorted(t, np.arange(ticks + 1)), s, c))
+    return found
+
+
+def one(
+    ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64]
+) -> tuple[tuple[NDArray[np.int32], ...], NDArray[Any], NDArray[np.int64]]:
+    """One recording: (tick, source, count) of what was sent, membranes (ticks, watched), saturations by neuron."""
+    from . import kernels
+
+    fixed = ready.arithmetic is Arithmetic.FIXED
+    size, kind = ready.size, np.int32 if fixed else np.float32
+    state = kernels.State(
+        v=np.zeros(size, kind),
+        i=np.zeros(size, kind),
+        slot=np.zeros(ready.slots * size, np.int32),
+        fired=np.zeros(-(-size // 8) * 8, np.uint8),
+        last=np.zeros(size, np.uint8),
+        held=np.zeros(size, np.int32),
+        saturated=np.zeros(size if fixed else 0, np.int64),
+    )
+    membranes = np.zeros((ticks, watch.size), kind)
+    given = kernels.Input(*packets)
+    tick = kept = 0
+    room = 4 * size + 1024
+    out = kernels.Output(*(np.zeros(room, np.int32) for _ in range(3)), watch, membranes)
+    while True:
+        tick, kept = kernels.run_ticks(
+            ready.neurons, ready.groups, ready.synapses, state, given, out, True if fixed else None, size,
+            ready.slots, tick, ticks, kept,
+        )
+        if tick == ticks:
+            break
+        longer = [np.concatenate([a, np.zeros(a.size, np.int32)]) for a in (out.tick, out.source, out.count)]
+        out = kernels.Output(*longer, watch, membranes)
+    return (out.tick[:kept].copy(), out.source[:kept].copy(), out.count[:kept].copy()), membranes, state.saturated

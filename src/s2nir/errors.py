@@ -1,0 +1,53 @@
+"""Everything s2nir raises or warns with: one parent, one child per stage."""
+
+
+class S2NirError(Exception):
+    """Parent of every error that s2nir raises on purpose."""
+
+
+class LoadError(S2NirError):
+    """A file or module that cannot be read as a network."""
+
+
+class UnsupportedError(LoadError):
+    """A legal network with a part that s2nir does not take; `rule` names it on the supported-nodes page."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(f"{message} [rule: {rule}]")
+        self.rule = rule
+
+
+class ContractError(S2NirError):
+    """The time step, integrator or reset is unknown or contradicts itself."""
+
+
+class GraphError(S2NirError):
+    """A Graph that breaks its own rules."""
+
+
+class InputError(S2NirError):
+    """Spikes or values that do not fit the network they are given to."""
+
+
+class QuantizeError(S2NirError):
+    """A Graph that cannot be made integers as asked."""
+
+
+class MappingError(S2NirError):
+    """A Network that does not fit a machine, or that no lags exist for."""
+
+
+class ImageError(S2NirError):
+    """A MachineImage that is damaged, altered or of another schema."""
+
+
+class RunError(S2NirError):
+    """A run that cannot be carried out as asked."""
+
+
+class CheckError(S2NirError):
+    """A noun that failed its `check`: a defect of s2nir, or an altered file."""
+
+
+class S2NirWarning(UserWarning):
+    """Parent of every warning that s2nir gives."""

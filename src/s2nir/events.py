@@ -1,0 +1,156 @@
+"""Events, and any accepted input as counts per population.
+
+Accepted as `spikes`: an array (steps, *shape) or (batch, steps, *shape), a dict of them by input name, Events, or
+nir's EventData / TimeGriddedData (known by their fields; nir is not imported).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+from .values import freeze_fields
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Events:
+    """A list of events of one or several recordings.
+
+    step : int64 (events), the step an event falls in
+    index : int64 (events), the source, in C order over the input's shape
+    sample : int64 (events), the recording, 0 for a single one
+    steps : int, length of every recording
+    samples : int
+    """
+
+    step: NDArray[np.int64]
+    index: NDArray[np.int64]
+    sample: NDArray[np.int64]
+    steps: int
+    samples: int = 1
+
+    def __post_init__(self) -> None:
+        freeze_fields(self, step=np.int64, index=np.int64, sample=np.int64)
+        if not self.step.shape == self.index.shape == self.sample.shape:
+            raise InputError("Events: step, index and sample differ in length")
+        for name, values, limit in (("step", self.step, self.steps), ("sample", self.sample, self.samples)):
+            if values.size and (values.min() < 0 or values.max() >= limit):
+                raise InputError(f"Events.{name}: found {values.min()}..{values.max()}, allowed 0..{limit - 1}")
+
+    @classmethod
+    def from_times(
+        cls, times: Any, index: Any, *, dt: float, steps: int | None = None, sample: Any = 0, samples: int = 1
+    ) -> Events:
+        """Bin event times (seconds, from 0) into steps of `dt` seconds.
+
+        An event at the very end of the last step falls into it. `steps` defaults to what the last event needs.
+        """
+        times, index = np.asarray(times, np.float64), np.asarray(index, np.int64)
+        if times.size and (not np.isfinite(times).all() or times.min() < 0):
+            raise InputError(f"Events.times: found {times.min()}..{times.max()} s, allowed finite and from 0 up")
+        step = np.floor(times / dt + 1e-9).astype(np.int64)
+        length = int(step.max()) + 1 if steps is None and step.size else int(steps or 1)
+        step = np.where(times <= length * dt * (1 + 1e-12), np.minimum(step, length - 1), step)
+        return cls(step=step, index=index, sample=np.broadcast_to(sample, step.shape), steps=length, samples=samples)
+
+    def counts(self, size: int) -> NDArray[np.int64]:
+        """Events per (sample, step, source)."""
+        if self.index.size and (self.index.min() < 0 or self.index.max() >= size):
+            raise InputError(f"Events.index: found {self.index.min()}..{self.index.max()}, allowed 0..{size - 1}")
+        flat = (self.sample * self.steps + self.step) * size + self.index
+        return np.bincount(flat, minlength=self.samples * self.steps * size).reshape(self.samples, self.steps, size)
+
+
+def to_arrays(spikes: Any, shapes: Mapping[str, tuple[int, ...]], dt: float | None) -> dict[str, NDArray[Any]]:
+    """Input values per input population: (batch, steps, size), all of one batch and length.
+
+    Raises
+    ------
+    InputError
+        where an input is missing or unknown, or a shape, length or batch does not fit.
+    """
+    if isinstance(spikes, Mapping):
+        for name in sorted(spikes.keys() ^ shapes.keys()):
+            found = "is given but is no input of the network" if name in spikes else "is not given"
+            raise InputError(f"spikes[{name!r}] {found}; the inputs are {', '.join(sorted(shapes))}")
+        given: Mapping[str, Any] = spikes
+    elif len(shapes) == 1:
+        given = {next(iter(shapes)): spikes}
+    else:
+        raise InputError(f"the network has {len(shapes)} inputs: give a dict by input name ({', '.join(sorted(shapes))})")
+    arrays = {name: _one(name, given[name], shapes[name], dt) for name in sorted(shapes)}
+    forms = {name: a.shape[:2] for name, a in arrays.items()}
+    if len(set(forms.values())) > 1:
+        raise InputError(f"inputs differ in (batch, steps): {', '.join(f'{n} {f}' for n, f in forms.items())}")
+    return arrays
+
+
+def to_counts(
+    spikes: Any, shapes: Mapping[str, tuple[int, ...]], dt: float | None, max_count: int
+) -> dict[str, NDArray[Any]]:
+    """As `to_arrays`, but whole numbers from 0 to `max_count`, as a machine takes them."""
+    arrays = to_arrays(spikes, shapes, dt)
+    for name, a in arrays.items():
+        if np.issubdtype(a.dtype, np.unsignedinteger) and a.max(initial=0) <= max_count:
+            continue  # the common case, in one pass
+        bad = (a < 0) | (a > max_count)
+        if not np.issubdtype(a.dtype, np.integer):
+            bad |= a != np.floor(a)
+        if bad.any():
+            where = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise InputError(
+                f"spikes[{name!r}] at (batch, step, source) {where}: found {a[where]}, a machine takes whole counts from "
+                f"0 to max_count = {max_count}. Give events per step; raise max_count in compile if they are that many."
+            )
+    return {n: a if np.issubdtype(a.dtype, np.unsignedinteger) else a.astype(np.int32) for n, a in arrays.items()}
+
+
+def _one(name: str, value: Any, shape: tuple[int, ...], dt: float | None) -> NDArray[Any]:
+    """One input as (batch, steps, size)."""
+    size = int(np.prod(shape, dtype=np.int64))
+    if isinstance(value, Events):
+        return value.counts(size)
+    if hasattr(value, "n_neurons") and hasattr(value, "dt") and hasattr(value, "data"):
+        value = np.asarray(value.data)  # nir's TimeGriddedData: (samples, steps, neurons)
+        if value.ndim != 3 or value.shape[2] != size:
+            raise InputError(f"spikes[{name!r}]: found {value.shape}, needed (samples, steps, {size})")
+    elif hasattr(value, "idx") and hasattr(value, "time") and hasattr(value, "t_max"):
+        return _event_data(name, value, size, dt)
+    array = np.asarray(value)
+    if array.dtype == bool:
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"spikes[{name!r}]: found dtype {array.dtype}, needed numbers")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"spikes[{name!r}]: a value is not finite")
+    for form in (shape, (size,)):
+        if array.ndim == len(form) + 1 and array.shape[1:] == form:
+            array = array[np.newaxis]
+        if array.ndim == len(form) + 2 and array.shape[2:] == form:
+            if array.shape[0] < 1 or array.shape[1] < 1:
+                raise InputError(f"spikes[{name!r}]: found shape {array.shape}, an empty batch or no steps")
+            return array.reshape(*array.shape[:2], size)
+    dims = ", ".join(str(n) for n in shape)
+    raise InputError(f"spikes[{name!r}]: found shape {array.shape}, needed (steps, {dims}) or (batch, steps, {dims})")
+
+
+def _event_data(name: str, value: Any, size: int, dt: float | None) -> NDArray[np.int64]:
+    """nir's EventData: idx and time (samples, events), index -1 and time inf where there is none."""
+    if dt is None:
+        raise InputError(f"spikes[{name!r}]: event times need a time step; the network has no dt. Load it with dt=...")
+    idx, time = np.asarray(value.idx, np.int64), np.asarray(value.time, np.float64)
+    if idx.ndim != 2 or int(value.n_neurons) != size:
+        raise InputError(f"spikes[{name!r}]: found {value.n_neurons} neurons, idx {idx.shape}; needed {size} neurons")
+    sample, _ = np.nonzero(idx >= 0)
+    live = idx >= 0
+    steps = max(1, int(np.ceil(float(value.t_max) / dt - 1e-9)))
+    return Events.from_times(
+        time[live], idx[live], dt=dt, steps=steps, sample=sample, samples=idx.shape[0]
+    ).counts(size)
+
+

@@ -1,0 +1,39 @@
+"""The Graph: populations, projections and a time-and-reset contract, in floats."""
+
+from .apply import apply
+from .check import check
+from .connection import Connection, Conv, Dense, Pool, Projection, Sparse, synapses
+from .graph import Compare, Graph, Integrator, Loops, Population, Reset
+from .simulate import Trace, simulate
+from .text import describe
+from .timing import Timing, components, hops, lags, longest_delay, several_choices, stuck, timing, warn_of_choices
+
+__all__ = [
+    "Compare",
+    "Connection",
+    "Conv",
+    "Dense",
+    "Graph",
+    "Integrator",
+    "Loops",
+    "Pool",
+    "Population",
+    "Projection",
+    "Reset",
+    "Sparse",
+    "Timing",
+    "Trace",
+    "apply",
+    "check",
+    "components",
+    "describe",
+    "hops",
+    "lags",
+    "longest_delay",
+    "several_choices",
+    "simulate",
+    "stuck",
+    "synapses",
+    "timing",
+    "warn_of_choices",
+]

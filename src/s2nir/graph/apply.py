@@ -1,0 +1,64 @@
+"""A connection as a linear map on dense arrays: what the float run and the folding of linear nodes use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from .connection import Connection, Conv, Dense, Pool
+
+
+def apply(connection: Connection, x: NDArray[Any]) -> NDArray[Any]:
+    """What arrives at every target: x (rows, sources) -> (rows, targets), in the wider dtype of x and the weights.
+
+    Delays of single synapses are not looked at.
+    """
+    if isinstance(connection, Dense):
+        return x @ connection.weight.T
+    if isinstance(connection, Conv):
+        return _conv(connection, x)
+    out = np.zeros((x.shape[0], connection.targets), np.result_type(x, connection.weight))
+    source = np.repeat(np.arange(connection.sources), np.diff(connection.start))
+    for row, values in zip(out, x, strict=True):
+        live = values[source] != 0
+        row += np.bincount(
+            connection.target[live], values[source[live]] * connection.weight[live], minlength=connection.targets
+        ).astype(out.dtype)
+    return out
+
+
+def pool_sum(pool: Pool, x: NDArray[Any]) -> NDArray[Any]:
+    """Sums over windows: x (rows, channels, height, width)."""
+    (kh, kw), (sh, sw), (ph, pw) = pool.size, pool.stride, pool.padding
+    if ph or pw:
+        x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    windows = sliding_window_view(x, (kh, kw), axis=(2, 3))[:, :, ::sh, ::sw]
+    return np.asarray(windows.sum(axis=(-2, -1)))
+
+
+def _conv(conv: Conv, x: NDArray[Any]) -> NDArray[Any]:
+    rows = x.shape[0]
+    image = x.reshape(rows, *conv.in_shape)
+    if conv.pool is not None:
+        image = pool_sum(conv.pool, image)
+    c_out, oh, ow = conv.out_shape
+    _, c_in, kh, kw = conv.weight.shape
+    (sh, sw), (dh, dw), (top, left) = conv.stride, conv.dilation, conv.padding
+    height, width = (oh - 1) * sh + (kh - 1) * dh + 1, (ow - 1) * sw + (kw - 1) * dw + 1
+    h, w = image.shape[2:]
+    canvas = np.zeros((rows, image.shape[1], height, width), x.dtype)
+    use_h, use_w = min(h, height - top), min(w, width - left)
+    if use_h > 0 and use_w > 0:
+        canvas[:, :, top : top + use_h, left : left + use_w] = image[:, :, :use_h, :use_w]
+    windows = sliding_window_view(canvas, ((kh - 1) * dh + 1, (kw - 1) * dw + 1), axis=(2, 3))
+    windows = windows[:, :, ::sh, ::sw, ::dh, ::dw]  # rows, channels, oh, ow, kh, kw
+    per_out = c_out // conv.groups
+    parts = []
+    for g in range(conv.groups):
+        columns = windows[:, g * c_in : (g + 1) * c_in].transpose(0, 2, 3, 1, 4, 5).reshape(rows * oh * ow, -1)
+        kernel = conv.weight[g * per_out : (g + 1) * per_out].reshape(per_out, -1)
+        parts.append((columns @ kernel.T).reshape(rows, oh, ow, per_out))
+    return np.concatenate(parts, axis=3).transpose(0, 3, 1, 2).reshape(rows, conv.targets)

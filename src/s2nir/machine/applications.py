@@ -1,0 +1,106 @@
+"""Neuron applications: what a core's program can hold, and the bytes and cycles that it takes.
+
+Bytes are published [P] (population table, rows, neurons, records) or ours [U] (convolution tables, core descriptor,
+relay). Cycles are estimates [U]: 25 per synaptic event is what 12 M events/s per core at 300 MHz leaves; the others are
+of the size that such loops have on a Cortex-M4F.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+from ..errors import MappingError
+from .spinnaker2 import CLOCK_HZ, FIFO_PACKETS, WINDOW_NEW
+
+
+class Word(enum.Enum):
+    """The layout of a synapse word (16 bits)."""
+
+    NO_DELAY = 0  # weight 7, type 1, target 8 [U]
+    DELAY = 1  # weight 4, delay 3, type 1, target 8 [P]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """A core's program.
+
+    window : bytes of data memory for tables, rows, kernels, neurons and records
+    max_neurons : neurons per core
+    max_entries : lookup entries per core that byte estimates allow for convolutions
+    activity : expected share of sources that spike in a tick, for the cycle and packet limits
+    """
+
+    name: str
+    word: Word = Word.NO_DELAY
+    window: int = WINDOW_NEW
+    max_neurons: int = 250  # [P] default of py-spinnaker2
+    descriptor_bytes: int = 64  # ours [U]
+    table_entry_bytes: int = 12  # [P] per presynaptic neuron that reaches the core
+    row_header_bytes: int = 12  # [P]
+    neuron_parameter_bytes: int = 32  # [P]
+    neuron_state_bytes: int = 16  # [P] 8 state and 8 input buffer
+    ring_bytes: int = 64  # [P] per neuron, with delays
+    conv_entry_bytes: int = 12  # ours [U], per source slice
+    conv_geometry_bytes: int = 16  # ours [U], per projection
+    relay_bytes: int = 8  # ours [U], per source of a relay
+    fifo_packets: int = FIFO_PACKETS
+    clock_hz: float = CLOCK_HZ
+    activity: float = 0.02
+    cycles_base: int = 2_000  # [U]
+    cycles_per_packet: int = 100  # [U]
+    cycles_per_synapse: int = 25  # [U]
+    cycles_per_neuron: int = 60  # [U]
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_neurons <= 1024:
+            raise MappingError(f"Application.max_neurons: found {self.max_neurons}, allowed 1 to 1024")
+
+    @property
+    def weight_limit(self) -> int:
+        return 15 if self.word is Word.DELAY else 127
+
+    @property
+    def delay_limit(self) -> int:
+        """The largest synaptic delay, in ticks beyond the one that every packet takes."""
+        return 7 if self.word is Word.DELAY else 0
+
+    @property
+    def max_targets(self) -> int:
+        """Neurons per core, for all but sources and relays no more than a row word can name [P]."""
+        return self.max_neurons if self.name in ("relay", "spike_list") else min(self.max_neurons, 256)
+
+    def with_window(self, window: int) -> Application:
+        """The same program with another data window, bytes."""
+        return replace(self, window=window)
+
+
+LIF = Application(name="lif", word=Word.DELAY)
+LIF_NO_DELAY = Application(name="lif_no_delay")
+LIF_CURR_EXP = Application(name="lif_curr_exp", word=Word.DELAY)
+LIF_CURR_EXP_NO_DELAY = Application(name="lif_curr_exp_no_delay")
+LIF_CONV2D = Application(name="lif_conv2d", max_neurons=256)  # [P] cap used for the NIR paper's first layers
+LIF_CURR_EXP_CONV2D = Application(name="lif_curr_exp_conv2d", max_neurons=256)  # ours
+RELAY = Application(name="relay", max_neurons=1024)  # ours: passes packets on, one tick later
+SPIKE_LIST = Application(name="spike_list", max_neurons=1024)  # ours: sends the input, 4 B per spike and per tick
+
+APPLICATIONS = {
+    a.name: a
+    for a in (LIF, LIF_NO_DELAY, LIF_CURR_EXP, LIF_CURR_EXP_NO_DELAY, LIF_CONV2D, LIF_CURR_EXP_CONV2D, RELAY, SPIKE_LIST)
+}
+CODES = {name: code for code, name in enumerate(APPLICATIONS)}  # what the core descriptor holds
+
+
+def record_bytes(what: str, neurons: int, ticks: int) -> int:
+    """Bytes that a recording of `ticks` ticks takes on a core [P].
+
+    >>> record_bytes("spikes", 40, 256), record_bytes("voltages", 40, 256), record_bytes("time", 40, 256)
+    (4096, 41984, 1024)
+    """
+    if what == "spikes":
+        return ticks * 4 * (-(-neurons // 32) + 2)
+    if what == "voltages":
+        return ticks * 4 * (1 + neurons)
+    if what == "time":
+        return ticks * 4
+    raise MappingError(f"record: found {what!r}, allowed 'spikes', 'voltages', 'time'")

@@ -1,0 +1,223 @@
+"""Every breach of a legal image, as sentences; written from the layout alone, without the code that makes images.
+
+It walks a packet of every key through the routing tables, looks it up in every core it reaches, reads every row, entry,
+geometry and kernel, and adds up every byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..machine import LINKS, PES, USABLE_PES
+from .image import CoreImage, MachineImage
+from .layout import REFRACTORY_SHIFT, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
+
+NO_NEURONS = ("spike_list", "relay")
+
+
+def check(image: MachineImage) -> Iterator[str]:
+    """Sentences, one per breach; none for a legal image."""
+    places = [(c.chip, c.pe) for c in image.cores]
+    if len(set(places)) != len(places):
+        yield "two core images are for the same core"
+    found: list[Regions] = []
+    for core in image.cores:
+        where = _name(core)
+        if not 0 <= core.pe < USABLE_PES or core.chip not in image.machine.coordinates:
+            yield f"{where}: not a usable core of this machine"
+        r = regions(core.memory, core.application not in NO_NEURONS)
+        if isinstance(r, str):
+            yield f"{where}: {r}"
+            return
+        found.append(r)
+        yield from _core(where, core, r)
+    yield from _directory(image, found)
+    yield from _routes(image, found)
+
+
+def _name(core: CoreImage) -> str:
+    return f"core {core.chip} PE {core.pe} ({core.application})"
+
+
+def _core(where: str, core: CoreImage, r: Regions) -> Iterator[str]:
+    """One core's bytes: the sum, the descriptor, rows, geometries, kernels and neurons."""
+    d = r.descriptor
+    if core.used > core.window:
+        yield f"{where}: {core.used} bytes, {core.used - core.window} over the window of {core.window}"
+    least = core.memory.size
+    if core.application == "relay":
+        least += 8 * d.neurons
+    elif core.application not in NO_NEURONS:
+        least += (16 + (64 if d.delay_word else 0)) * d.neurons
+    if d.total < least:
+        yield f"{where}: counts {d.total} bytes, its tables and state alone take {least}"
+    if d.neurons > 1 << d.key_bits or d.key % (1 << d.key_bits) or d.neurons < 1:
+        yield f"{where}: {d.neurons} neurons do not fit the key block {d.key:#x} of {d.key_bits} bits"
+    c0, c1, y0, y1, x0, x1 = d.box
+    if (c1 - c0) * (y1 - y0) * (x1 - x0) != d.neurons:
+        yield f"{where}: the box {d.box} does not hold {d.neurons} neurons"
+    if d.ring != (8 if d.delay_word else 1):
+        yield f"{where}: {d.ring} ring slots"
+    yield from _rows(where, r)
+    if core.application == "relay":
+        if d.conv_entries != 1 or d.geometries or d.table:
+            yield f"{where}: a relay has one entry"
+        return
+    yield from _convolutions(where, r)
+    flags = r.neurons[:, 5]
+    if ((flags >> 1 & 3) == 3).any() or (flags >> REFRACTORY_SHIFT >> 16).any() or (flags & 0xC0).any():
+        yield f"{where}: neuron flags that mean nothing"
+    if not d.fixed and r.neurons.size and not np.isfinite(r.neurons[:, [0, 1, 2, 4, 6, 7]].copy().view("<f4")).all():
+        yield f"{where}: a neuron parameter is not finite"
+
+
+def _rows(where: str, r: Regions) -> Iterator[str]:
+    d, table = r.descriptor, r.table
+    keys = table["key"].astype(np.int64)
+    if (np.diff(keys) <= 0).any():
+        yield f"{where}: the population table is not in rising order of keys"
+    at = 0
+    for i in range(table.size):
+        key, offset, count = (int(table[i][n]) for n in ("key", "offset", "count"))
+        size = 12 + 4 * -(-count // 2)
+        if offset != at or offset + size > r.rows.size:
+            yield f"{where}: row of key {key:#x} starts at {offset}, expected {at}"
+            return
+        head = [int(w) for w in r.rows[offset : offset + 12].view("<u4")]
+        if head != [key, count, 0]:
+            yield f"{where}: row of key {key:#x} has header {head}, the table says {[key, count, 0]}"
+        words = r.rows[offset + 12 : offset + size].view("<u2")
+        if count % 2 and words[-1]:
+            yield f"{where}: row of key {key:#x} ends in a word that is not zero"
+        weight, _, target = unpack_words(words[:count], d.delay_word)
+        if (target >= d.neurons).any():
+            yield f"{where}: row of key {key:#x} names neuron {int(target.max())} of {d.neurons}"
+        if (weight == 0).any():
+            yield f"{where}: row of key {key:#x} holds a weight of zero"
+        at += size
+    if at != r.rows.size:
+        yield f"{where}: {r.rows.size - at} bytes of rows that no table entry names"
+
+
+def _convolutions(where: str, r: Regions) -> Iterator[str]:
+    d = r.descriptor
+    channels = d.box[1] - d.box[0]
+    at = 0
+    for i, words in enumerate(r.geometries):
+        g = unpack_geometry(words)
+        if min(g.kh, g.kw, g.stride_y, g.stride_x, g.dilation_y, g.dilation_x, g.pool_h, g.pool_w, g.pool_stride_y,
+               g.pool_stride_x, g.per_in, g.per_out, g.pooled_h, g.pooled_w) < 1 or int(words[3]) >> 24:
+            yield f"{where}: geometry {i} holds a size of zero, or bits that mean nothing"
+            return
+        size = g.kernel_bytes(channels)
+        used = g.per_in * g.kh * g.kw * channels
+        if r.kernels[at + used : at + size].any():
+            yield f"{where}: kernel {i} ends in bytes that are not zero"
+        if (r.kernels[at : at + used] == -128).any():
+            yield f"{where}: kernel {i} holds -128, which has no counterpart"
+        at += size
+    if at != r.kernels.size:
+        yield f"{where}: {r.kernels.size} bytes of kernels, the geometries need {at}"
+    for entry in r.conv_entries:
+        if unpack_conv_entry(entry)[2] >= d.geometries:
+            yield f"{where}: an entry names geometry {unpack_conv_entry(entry)[2]} of {d.geometries}"
+
+
+def _directory(image: MachineImage, found: list[Regions]) -> Iterator[str]:
+    """The host's directory against what the cores say: each neuron of a population on one core, once."""
+    listed = [i for p in image.populations for i in p.cores]
+    if sorted(listed) != list(range(len(image.cores))):
+        yield "the directory does not name every core once"
+        return
+    kinds = {"spike_list": "input", "relay": "relay"}
+    for p in image.populations:
+        held = np.zeros(p.view, np.int64)
+        for i in p.cores:
+            c0, c1, y0, y1, x0, x1 = found[i].descriptor.box
+            held[c0:c1, y0:y1, x0:x1] += 1
+            if kinds.get(image.cores[i].application, "neurons") != p.kind:
+                yield f"{p.name}: core {i} runs {image.cores[i].application}, the directory says {p.kind}"
+            if found[i].descriptor.shift != p.shift and p.kind == "neurons":
+                yield f"{p.name}: core {i} shifts by {found[i].descriptor.shift}, the directory says {p.shift}"
+        if (held != 1).any():
+            yield f"{p.name}: {int((held == 0).sum())} neurons on no core, {int((held > 1).sum())} on several"
+    for output, name in image.outputs.items():
+        if name not in {p.name for p in image.populations}:
+            yield f"output {output}: names {name!r}, which is not in the directory"
+
+
+def _routes(image: MachineImage, found: list[Regions]) -> Iterator[str]:
+    """A packet of every key through the tables, and what the cores it reaches make of it."""
+    blocks = sorted((r.descriptor.key, r.descriptor.neurons, 1 << r.descriptor.key_bits, i) for i, r in enumerate(found))
+    for (base, _, size, a), (after, _, _, b) in zip(blocks, blocks[1:], strict=False):
+        if base + size > after:
+            yield f"{_name(image.cores[a])} and {_name(image.cores[b])}: both own key {after:#x}"
+    reached: dict[int, set[int]] = {i: set() for i in range(len(found))}  # core -> source cores
+    where = {(c.chip, c.pe): i for i, c in enumerate(image.cores)}
+    for chip, table in image.tables.items():
+        if table.entries > image.machine.router_entries:
+            yield f"chip {chip}: {table.entries} routing entries of {image.machine.router_entries}"
+        if (table.key & ~table.mask).any():
+            yield f"chip {chip}: an entry compares bits that its mask leaves out"
+        hit = np.zeros(table.entries, bool)
+        for base, n, _, i in blocks:
+            if image.cores[i].chip != chip:
+                continue
+            keys = np.arange(base, base + n, dtype=np.int64).astype(np.uint32)
+            entries = np.unique(table.lookup(keys))
+            if entries.size != 1:
+                yield f"{_name(image.cores[i])}: its keys meet {entries.size} different routes"
+            for e in entries[entries >= 0]:
+                hit[e] = True
+                for bit in table.bits(int(e)):
+                    if bit < LINKS or bit >= LINKS + PES or (chip, bit - LINKS) not in where:
+                        yield f"chip {chip}: entry {e} sends key {base:#x} to bit {bit}, where nothing is loaded"
+                    else:
+                        reached[where[chip, bit - LINKS]].add(i)
+        for e in np.flatnonzero(~hit):
+            yield f"chip {chip}: entry {e} matches no key in use"
+    for i, r in enumerate(found):
+        yield from _arrivals(image, found, i, r, reached[i])
+
+
+def _arrivals(
+    image: MachineImage, found: list[Regions], i: int, r: Regions, sources: set[int]
+) -> Iterator[str]:
+    """What a core has tables for against what reaches it."""
+    where = _name(image.cores[i])
+    owner = {found[s].descriptor.key: s for s in range(len(found))}
+    bases = np.array(sorted(owner), np.int64)
+    heard: set[int] = set()
+    keys = r.table["key"].astype(np.int64)
+    if keys.size:
+        at = np.searchsorted(bases, keys, side="right") - 1
+        for j in np.unique(at):
+            source = owner[int(bases[j])] if j >= 0 else -1
+            of_it = keys[at == j]
+            if source < 0 or (of_it >= bases[j] + found[source].descriptor.neurons).any():
+                yield f"{where}: a row for key {int(of_it.max()):#x}, which no neuron has"
+                continue
+            heard.add(source)
+    seen = set()
+    for entry in r.conv_entries:
+        key, bits, geometry, box = unpack_conv_entry(entry)
+        source = owner.get(key, -1)
+        if source < 0 or found[source].descriptor.key_bits != bits:
+            yield f"{where}: an entry for the keys {key:#x} of {bits} bits, which no slice has"
+            continue
+        d = found[source].descriptor
+        if image.cores[i].application == "relay":
+            if d.neurons != r.descriptor.neurons:
+                yield f"{where}: relays {d.neurons} sources with {r.descriptor.neurons} of its own"
+        elif d.box != box:
+            yield f"{where}: an entry says slice {key:#x} is {box}, it is {d.box}"
+        elif (key, geometry) in seen:
+            yield f"{where}: two entries for slice {key:#x} and geometry {geometry}"
+        seen.add((key, geometry))
+        heard.add(source)
+    for s in sorted(heard - sources):
+        yield f"{where}: has tables for {_name(image.cores[s])}, whose packets do not reach it"
+    for s in sorted(sources - heard):
+        yield f"{where}: packets of {_name(image.cores[s])} reach it, it has no tables for them"

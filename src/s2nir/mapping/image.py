@@ -1,0 +1,185 @@
+"""The MachineImage: all that a machine loads, in one HDF5 file, with provenance and a digest."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fixedpoint import Arithmetic
+from ..machine import Chip, SpiNNaker2
+from ..values import digest, freeze, freeze_fields
+from .tables import Table
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class CoreImage:
+    """One core: where it is, its program, and its data memory (see layout.py)."""
+
+    chip: Chip
+    pe: int
+    application: str
+    memory: NDArray[np.uint8]
+    window: int
+
+    def __post_init__(self) -> None:
+        freeze_fields(self, memory=np.uint8)
+
+    @property
+    def used(self) -> int:
+        """Bytes in use, with state, ring and records."""
+        return int(self.memory[56:60].view("<u4")[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PopulationInfo:
+    """What a host needs to know of a population: how to read its spikes back.
+
+    kind : "input", "neurons" or "relay"
+    view : (channels, height, width) of its boxes; cores : places in `MachineImage.cores`, in order
+    lag : ticks behind the inputs; scale : integer membrane units per unit of the Graph, shape () or `shape`
+    """
+
+    name: str
+    node: str
+    kind: str
+    shape: tuple[int, ...]
+    view: tuple[int, int, int]
+    cores: tuple[int, ...]
+    lag: int
+    spikes: bool
+    scale: NDArray[np.float64]
+    shift: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", freeze(self.scale, np.float64))
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MachineImage:
+    """All that a machine loads.
+
+    cores, tables : what is loaded; populations, outputs : the host's directory
+    lag : the largest lag of the network, ticks; steps + lag ticks are run
+    max_count : packets of one input source in a tick, for which headroom is proven
+    contract : the time-and-reset contract, a line each; provenance : digests and scheme it came from
+    versions : of the libraries that made it; not part of the digest
+    """
+
+    machine: SpiNNaker2
+    arithmetic: Arithmetic
+    dt: float | None
+    tick: float
+    lag: int
+    max_count: int
+    cores: tuple[CoreImage, ...]
+    tables: Mapping[Chip, Table]
+    populations: tuple[PopulationInfo, ...]
+    outputs: Mapping[str, str]
+    contract: tuple[str, ...]
+    provenance: Mapping[str, str]
+    versions: Mapping[str, str] = field(default_factory=dict, metadata={"digest": False})
+    notes: tuple[str, ...] = field(default=(), metadata={"digest": False})
+
+    def __post_init__(self) -> None:
+        for name in ("tables", "outputs", "provenance", "versions"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __getitem__(self, name: str) -> PopulationInfo:
+        for p in self.populations:
+            if p.name == name:
+                return p
+        raise KeyError(f"no population {name!r}; there are {', '.join(p.name for p in self.populations)}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MachineImage) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over all that is loaded and the directory."""
+        return digest(self)
+
+    @property
+    def inputs(self) -> tuple[PopulationInfo, ...]:
+        return tuple(p for p in self.populations if p.kind == "input")
+
+    @property
+    def neuron_cores(self) -> int:
+        """Cores that hold neurons or relays; input cores are counted apart."""
+        return sum(len(p.cores) for p in self.populations if p.kind != "input")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one HDF5 file: to a temporary file beside it, then renamed."""
+        from .storage import write
+
+        target = Path(path)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        os.close(handle)
+        try:
+            write(self, temporary)
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> MachineImage:
+        """Read an image back.
+
+        Raises
+        ------
+        ImageError
+            where the file is truncated, altered, or of another schema.
+        """
+        from .storage import read
+
+        return read(path)
+
+    def check(self) -> Iterator[str]:
+        """Every breach of a legal image, as sentences."""
+        from .check import check
+
+        return check(self)
+
+    def fit(self) -> list[dict[str, Any]]:
+        """Per population: cores, neurons per core, bytes of the fullest core and its window."""
+        rows = []
+        for p in self.populations:
+            held = [self.cores[i] for i in p.cores]
+            most = max(held, key=lambda c: c.used)
+            neurons = [int(c.memory[4:8].view("<u4")[0]) for c in held]
+            rows.append({
+                "population": p.name, "kind": p.kind, "application": held[0].application, "neurons": p.size,
+                "cores": len(held), "neurons_per_core": max(neurons), "bytes": most.used, "window": most.window,
+                "lag": p.lag,
+            })
+        return rows
+
+    def __str__(self) -> str:
+        used = sum(c.used for c in self.cores)
+        lines = [
+            f"MachineImage {self.digest[:12]}: {len(self.cores)} of {self.machine.cores} cores "
+            f"({len(self.cores) - self.neuron_cores} for input), {used} bytes, "
+            f"{sum(t.entries for t in self.tables.values())} routing entries, {self.arithmetic.value}, lag {self.lag}"
+        ]
+        for r in self.fit()[:64]:
+            lines.append(
+                f"  {r['population']}: {r['application']}, {r['neurons']} neurons on {r['cores']} cores, up to "
+                f"{r['neurons_per_core']} and {r['bytes']} of {r['window']} bytes each, lag {r['lag']}"
+            )
+        return "\n".join(lines)

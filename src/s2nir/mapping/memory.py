@@ -1,0 +1,196 @@
+"""Writing a core's data memory: slices, keys and links to bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fixedpoint import Arithmetic
+from ..graph import Compare, Conv, Reset
+from ..machine import CODES, Word, record_bytes
+from ..quantize import IntPopulation
+from .keys import KeyBlock
+from .layout import (
+    CONV_ENTRY,
+    CURRENT_BASED,
+    DESCRIPTOR_BYTES,
+    FIXED_BIT,
+    LATE,
+    REFRACTORY_SHIFT,
+    RESET_NONE,
+    RESET_SHIFT,
+    RESET_SUBTRACT,
+    RESET_TO_VALUE,
+    ROW_HEADER,
+    SHIFT_AT,
+    SPIKING,
+    STRICT,
+    TABLE_ENTRY,
+    WORD_AT,
+    pack_conv_entry,
+    pack_geometry,
+    pack_words,
+)
+from .partition import Slice
+from .wiring import Link, Member, Wiring, as_rows
+
+RESETS = {
+    Reset.NONE: RESET_NONE,
+    Reset.SUBTRACT: RESET_SUBTRACT,
+    Reset.SNNTORCH_RESTORED: RESET_SUBTRACT,  # compile warns
+    Reset.ZERO: RESET_TO_VALUE,
+    Reset.TO_VALUE: RESET_TO_VALUE,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Rows:
+    """Synapses into one member, with the keys of their sources, sorted by key, target and delay."""
+
+    key: NDArray[np.int64]
+    target: NDArray[np.int64]
+    weight: NDArray[np.int64]
+    delay: NDArray[np.int64]
+
+
+def neuron_keys(slices: tuple[Slice, ...], blocks: Mapping[Slice, KeyBlock], member: Member) -> NDArray[np.int64]:
+    """The key of every neuron of a member."""
+    keys = np.empty(member.size, np.int64)
+    for s in slices:
+        keys[s.neurons(member.view)] = blocks[s].base + np.arange(s.size)
+    return keys
+
+
+def rows_into(name: str, wiring: Wiring, keys: Mapping[str, NDArray[np.int64]]) -> Rows:
+    """Every synapse into a member that goes by rows."""
+    parts = [np.zeros((4, 0), np.int64)]
+    for link in wiring.links:
+        if link.target == name and not isinstance(link.connection, Conv):
+            source, target, weight, delay = as_rows(link)
+            parts.append(np.stack([keys[link.source][source], target, weight, delay]))
+    key, target, weight, delay = np.concatenate(parts, axis=1)
+    order = np.lexsort((delay, target, key))
+    return Rows(key=key[order], target=target[order], weight=weight[order], delay=delay[order])
+
+
+def write(
+    s: Slice,
+    member: Member,
+    block: KeyBlock,
+    arithmetic: Arithmetic,
+    onset: int,
+    rows: Rows,
+    convs: list[tuple[Link, list[tuple[Slice, KeyBlock]]]],
+    relayed: tuple[Slice, KeyBlock] | None,
+    kept: tuple[int, tuple[str, ...]],
+) -> NDArray[np.uint8]:
+    """One core's memory.
+
+    rows : synapses into the whole member; convs : convolutions into it, with the source slices that reach this slice
+    relayed : the slice whose packets a relay passes on; kept : ticks and what is recorded
+    """
+    app, p = member.application, member.population
+    delay_word = app.word is Word.DELAY
+    local = np.full(member.size, -1, np.int64)
+    local[s.neurons(member.view)] = np.arange(s.size)
+    table, row_data = _rows(rows, local, delay_word)
+    entries, geometries, kernels = _convolutions(s, convs)
+    if relayed is not None:
+        entries = np.array([pack_conv_entry(relayed[1].base, relayed[1].bits, 0, _short(relayed[0]))], CONV_ENTRY)
+    has_neurons = not p.is_input and relayed is None
+    neurons = _neurons(p, s.neurons(member.view), arithmetic) if has_neurons else np.zeros(0, np.uint8)
+    parts = [table.view(np.uint8).ravel(), row_data, entries.view(np.uint8).ravel(), geometries.view(np.uint8).ravel(),
+             kernels.view(np.uint8), neurons]
+    total = DESCRIPTOR_BYTES + sum(part.size for part in parts)
+    ticks, record = kept
+    if has_neurons:
+        total += s.size * (app.neuron_state_bytes + (app.ring_bytes if delay_word else 0))
+        total += sum(record_bytes(what, s.size, ticks) for what in record)
+    elif relayed is not None:
+        total += s.size * app.relay_bytes
+    form = CODES.get(app.name, CODES["lif_no_delay"]) | (arithmetic is Arithmetic.FIXED) << FIXED_BIT
+    form |= p.shift << SHIFT_AT | delay_word << WORD_AT
+    descriptor = np.array(
+        [
+            form, s.size, block.base, block.bits, onset, table.size, row_data.size, entries.size, len(geometries),
+            kernels.size, s.c0 | s.c1 << 16, s.y0 | s.y1 << 16, s.x0, s.x1, total, 8 if delay_word else 1,
+        ],
+        "<u4",
+    )
+    return np.concatenate([descriptor.view(np.uint8), *parts])
+
+
+def _short(s: Slice) -> tuple[int, int, int, int, int, int]:
+    """A relay only needs the number of its sources; its box would not always fit the entry."""
+    return 0, 1, 0, 1, 0, 1
+
+
+def _rows(rows: Rows, local: NDArray[np.int64], delay_word: bool) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
+    """The population table and the synapse rows of the neurons that `local` numbers."""
+    mine = local[rows.target] >= 0
+    key, target = rows.key[mine], local[rows.target[mine]]
+    order = np.lexsort((rows.delay[mine], target, key))
+    key, target = key[order], target[order]
+    words = pack_words(rows.weight[mine][order], rows.delay[mine][order], target, delay_word)
+    keys, first, count = np.unique(key, return_index=True, return_counts=True)
+    size = ROW_HEADER.itemsize + 4 * -(-count // 2)
+    offset = np.concatenate([[0], np.cumsum(size)])
+    table = np.zeros(keys.size, TABLE_ENTRY)
+    table["key"], table["offset"], table["count"] = keys, offset[:-1], count
+    data = np.zeros(int(offset[-1]) // 2, "<u2")
+    head = np.zeros(keys.size, ROW_HEADER)
+    head["key"], head["count"] = keys, count
+    at = (offset[:-1, np.newaxis] // 2 + np.arange(6)).ravel()
+    data[at] = head.view("<u2").ravel()
+    row = np.repeat(np.arange(keys.size), count)
+    data[offset[row] // 2 + 6 + np.arange(key.size) - first[row]] = words
+    return table, data.view(np.uint8)
+
+
+def _convolutions(
+    s: Slice, convs: list[tuple[Link, list[tuple[Slice, KeyBlock]]]]
+) -> tuple[NDArray[np.void], NDArray[np.uint32], NDArray[np.int8]]:
+    """Entries, geometries and kernels (per_in, kh, kw, channels of the tile) of a slice."""
+    entries, geometries, kernels = [], [], [np.zeros(0, np.int8)]
+    for g, (link, sources) in enumerate(convs):
+        conv = link.connection
+        assert isinstance(conv, Conv)
+        geometries.append(pack_geometry(conv))
+        for source, block in sources:
+            box = (source.c0, source.c1, source.y0, source.y1, source.x0, source.x1)
+            entries.append(pack_conv_entry(block.base, block.bits, g, box))
+        kernel = conv.weight[s.c0 : s.c1].transpose(1, 2, 3, 0).astype(np.int8).ravel()
+        kernels.append(np.pad(kernel, (0, -kernel.size % 4)))
+    return (
+        np.array(entries, CONV_ENTRY),
+        np.array(geometries, "<u4").reshape(-1, 4),
+        np.concatenate(kernels),
+    )
+
+
+def _neurons(p: IntPopulation, which: NDArray[np.int64], arithmetic: Arithmetic) -> NDArray[np.uint8]:
+    """Neuron parameters, 32 bytes each: threshold, decay, offset, v_init, v_reset, flags, synaptic decay, bias."""
+    words = np.zeros((which.size, 8), "<u4")
+
+    def put(column: int, name: str) -> None:
+        if getattr(p, name) is not None:
+            values = p.full(name)[which]
+            words[:, column] = (
+                values.astype("<f4").view("<u4") if arithmetic is Arithmetic.FLOAT32
+                else (values & 0xFFFFFFFF).astype("<u4")
+            )
+
+    for column, name in ((0, "threshold"), (1, "decay"), (2, "offset"), (4, "v_reset"), (6, "syn_decay"), (7, "bias")):
+        put(column, name)
+    words[:, 5] = (
+        (SPIKING if p.spikes else 0)
+        | RESETS[p.reset] << RESET_SHIFT
+        | (LATE if p.reset_late else 0)
+        | (STRICT if p.compare is Compare.GREATER else 0)
+        | (CURRENT_BASED if p.current_based else 0)
+        | p.refractory << REFRACTORY_SHIFT
+    )
+    return words.view(np.uint8).ravel()

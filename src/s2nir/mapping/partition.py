@@ -1,0 +1,253 @@
+"""Populations to core-sized slices, by bytes, cycles and packets per tick, and neuron caps.
+
+A slice is a box (channels x rows x columns) of its population's view; a population without channels is one row. Boxes of
+one cut are of nearly equal size, so that a population is described by three numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import MappingError
+from ..graph import Conv
+from ..machine import TICK_S, Application, Word, record_bytes
+from .wiring import Link, Member, View, Wiring, as_rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Slice:
+    """One core's share of a member: channels c0..c1, rows y0..y1, columns x0..x1; local index (y, x, c), c fastest."""
+
+    member: str
+    c0: int
+    c1: int
+    y0: int
+    y1: int
+    x0: int
+    x1: int
+
+    @property
+    def size(self) -> int:
+        return (self.c1 - self.c0) * (self.y1 - self.y0) * (self.x1 - self.x0)
+
+    def neurons(self, view: View) -> NDArray[np.int64]:
+        """The population's neurons (C order over the view) by local index."""
+        _, h, w = view
+        y, x, c = np.meshgrid(
+            np.arange(self.y0, self.y1), np.arange(self.x0, self.x1), np.arange(self.c0, self.c1), indexing="ij"
+        )
+        return ((c * h + y) * w + x).ravel()
+
+    def __str__(self) -> str:
+        return f"{self.member}[{self.c0}:{self.c1},{self.y0}:{self.y1},{self.x0}:{self.x1}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What the largest slice of a cut needs: bytes, cycles per tick, packets per tick."""
+
+    bytes: int
+    cycles: float
+    packets: float
+    synapses: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """Cut every population into the fewest slices that fit.
+
+    share : 1 for the largest slices that fit; 0.5 for half of their neurons
+    slices : at least so many slices per population (as far as it has neurons)
+    tick : seconds
+    """
+
+    share: float = 1.0
+    slices: int = 1
+    tick: float = TICK_S
+
+    def __call__(self, wiring: Wiring, ticks: int | None, record: tuple[str, ...]) -> dict[str, tuple[Slice, ...]]:
+        """Slices by member.
+
+        Raises
+        ------
+        MappingError
+            where one neuron alone does not fit on a core: which population, by how much, and what would help.
+        """
+        found: dict[str, tuple[Slice, ...]] = {}
+        for member in wiring.members.values():
+            if member.relay_of is not None:
+                boxes = found[member.relay_of]
+                found[member.name] = tuple(_renamed(s, member.name) for s in boxes)
+                continue
+            cost = Cost(member, [k for k in wiring.links if k.target == member.name], wiring.members, ticks, record)
+            found[member.name] = self._cut(member, cost)
+        return found
+
+    def _cut(self, member: Member, cost: Cost) -> tuple[Slice, ...]:
+        best: tuple[int, ...] | None = None
+        for cut in _cuts(member.view, self._cap(member), max(self.slices, 1), cost.convolves):
+            if cost.fits(cut, self.tick):
+                best = cut
+                break
+        if best is None:
+            best = cost.smallest(member, self.tick)
+        if self.share < 1:
+            most = max(s.size for s in boxes(member, best))
+            target = max(1, int(most * self.share))
+            best = next(_cuts(member.view, target, max(self.slices, 1), cost.convolves))
+        return boxes(member, best)
+
+    def _cap(self, member: Member) -> int:
+        return member.application.max_targets
+
+
+def _renamed(s: Slice, name: str) -> Slice:
+    return Slice(member=name, c0=s.c0, c1=s.c1, y0=s.y0, y1=s.y1, x0=s.x0, x1=s.x1)
+
+
+def boxes(member: Member, cut: tuple[int, ...]) -> tuple[Slice, ...]:
+    """The slices of a cut (parts along channels, rows, columns)."""
+    edges = [[n * i // k for i in range(k + 1)] for n, k in zip(member.view, cut, strict=True)]
+    spans = [list(zip(e, e[1:], strict=False)) for e in edges]
+    return tuple(
+        Slice(member=member.name, c0=c0, c1=c1, y0=y0, y1=y1, x0=x0, x1=x1)
+        for y0, y1 in spans[1]
+        for x0, x1 in spans[2]
+        for c0, c1 in spans[0]
+    )
+
+
+def _parts(n: int) -> list[int]:
+    """Numbers of parts that give different largest parts: 1 up to n."""
+    largest = sorted({-(-n // k) for k in range(1, n + 1)}, reverse=True)
+    return [-(-n // size) for size in largest]
+
+
+def _cuts(view: View, cap: int, least: int, channels: bool) -> Iterator[tuple[int, int, int]]:
+    """Cuts with boxes of at most `cap` neurons, fewest slices first; of equals, channels and columns stay whole.
+
+    Without a convolution (`channels` False) only rows and columns matter as much as channels do, and the order is the
+    same: it keeps neighbours on one core, which shortens tables of the convolutions that listen.
+    """
+    size = int(np.prod(view))
+    least = min(least, size)
+    found = []
+    for kc in _parts(view[0]):
+        for ky in _parts(view[1]):
+            for kx in _parts(view[2]):
+                most = -(-view[0] // kc) * -(-view[1] // ky) * -(-view[2] // kx)
+                if most <= cap and kc * ky * kx >= least:
+                    found.append((kc * ky * kx, kc if channels else -ky, kx, (kc, ky, kx)))
+    if not found:
+        found = [(size, 0, 0, view)]
+    for *_, cut in sorted(found):
+        yield cut
+
+
+class Cost:
+    """Demand of the cuts of one member: bytes to the byte for rows, an upper bound for convolution tables."""
+
+    def __init__(
+        self, member: Member, links: list[Link], members: Mapping[str, Member], ticks: int | None,
+        record: tuple[str, ...],
+    ) -> None:
+        self.member, self.app = member, member.application
+        self.convs = [k for k in links if isinstance(k.connection, Conv)]
+        self.convolves = bool(self.convs)
+        rows = [(k.source, as_rows(k)) for k in links if not isinstance(k.connection, Conv)]
+        first = np.cumsum([0] + [members[name].size for name, _ in rows])
+        self.sources = int(first[-1])
+        self.source = np.concatenate([np.zeros(0, np.int64), *(f + r[0] for f, (_, r) in zip(first, rows, strict=False))])
+        self.target = np.concatenate([np.zeros(0, np.int64), *(r[1] for _, r in rows)])
+        self.ticks, self.record = ticks, record
+
+    def neuron_bytes(self, n: int) -> int:
+        """Bytes of n neurons, with their records."""
+        app = self.app
+        if app.name == "relay":
+            return n * app.relay_bytes
+        if app.name == "spike_list":
+            return 0
+        each = app.neuron_parameter_bytes + app.neuron_state_bytes
+        if app.word is Word.DELAY:
+            each += app.ring_bytes
+        kept = sum(record_bytes(what, n, self.ticks) for what in self.record) if self.ticks else 0
+        return n * each + kept
+
+    def demand(self, cut: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Bytes, cycles and packets per tick, by slice."""
+        slices = boxes(self.member, cut)
+        owner = np.empty(self.member.size, np.int64)
+        sizes = np.empty(len(slices), np.int64)
+        for i, s in enumerate(slices):
+            owner[s.neurons(self.member.view)] = i
+            sizes[i] = s.size
+        app, n = self.app, len(slices)
+        held = np.full(n, app.descriptor_bytes) + np.array([self.neuron_bytes(int(k)) for k in sizes])
+        packets, events = np.zeros(n), np.zeros(n)
+        if self.source.size:
+            pair, count = np.unique(owner[self.target] * self.sources + self.source, return_counts=True)
+            at = pair // self.sources
+            words = app.table_entry_bytes + app.row_header_bytes + 4 * -(-count // 2)
+            held = held + np.bincount(at, words, n).astype(np.int64)
+            packets += np.bincount(at, minlength=n)
+            events += np.bincount(at, count, n)
+        for link in self.convs:
+            c = link.connection
+            assert isinstance(c, Conv)
+            for i, s in enumerate(slices):
+                _, c_in, kh, kw = c.weight.shape
+                kernel = -(-c_in * kh * kw * (s.c1 - s.c0) // 4) * 4
+                heard = _heard(c, s)
+                held[i] += kernel + app.conv_geometry_bytes + app.conv_entry_bytes * min(148, c.sources)
+                packets[i] += heard
+                events[i] += s.size * c_in * kh * kw / (c.stride[0] * c.stride[1])
+        load = app.activity
+        cycles = (
+            app.cycles_base
+            + app.cycles_per_neuron * sizes
+            + load * (app.cycles_per_packet * packets + app.cycles_per_synapse * events)
+        )
+        return held, cycles, load * packets
+
+    def fits(self, cut: tuple[int, ...], tick: float) -> bool:
+        held, cycles, packets = self.demand(cut)
+        app = self.app
+        return bool(
+            held.max() <= app.window and cycles.max() <= tick * app.clock_hz and packets.max() <= app.fifo_packets
+        )
+
+    def smallest(self, member: Member, tick: float) -> tuple[int, int, int]:
+        """One neuron per slice where only the expected load is too high; refused where its bytes are."""
+        held, _, _ = self.demand(member.view)
+        app = self.app
+        if held.max() > app.window:
+            heard = int(np.unique(self.source).size)
+            raise MappingError(
+                f"{member.name}: one neuron alone takes {int(held.max())} bytes of a core's {app.window}, "
+                f"{int(held.max()) - app.window} too many; it hears {heard} sources at 12 table and 16 row bytes each"
+                f"{' and records for ' + str(self.ticks) + ' ticks' if self.ticks and self.record else ''}. "
+                "What would help: fewer inputs per neuron, a convolution instead of a matrix"
+                f"{', fewer ticks' if self.ticks else ''}, or a larger data window."
+            )
+        for cut in _cuts(member.view, app.max_targets, 1, self.convolves):  # the load is an expectation: bytes decide
+            if self.demand(cut)[0].max() <= app.window:
+                return cut
+        return member.view
+
+
+def _heard(conv: Conv, s: Slice) -> int:
+    """Sources that a tile of a convolution hears: its receptive field."""
+    (kh, kw), field = conv.weight.shape[2:], []
+    pool = conv.pool
+    size, step = (pool.size, pool.stride) if pool else ((1, 1), (1, 1))
+    for n, k, stride, dilation, window, jump, full in zip(
+        (s.y1 - s.y0, s.x1 - s.x0), (kh, kw), conv.stride, conv.dilation, size, step, conv.in_shape[1:], strict=True
+    ):
+        pixels = (n - 1) * stride + (k - 1) * dilation + 1
+        field.append(min(full, (pixels - 1) * jump + window))
+    return conv.in_shape[0] * field[0] * field[1]

@@ -1,0 +1,229 @@
+"""Retiming: Network -> Wiring, the network as cores see it, every link with the ticks it takes.
+
+Each projection takes hop = steps + lag(target) - lag(source) ticks. Its synapses wait hop - 1 ticks: in the synapse word
+where that has a delay, else in relays, populations of ours that pass every packet on one tick later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import MappingError
+from ..graph import Connection, Conv, Dense, Loops, Sparse, hops, lags, synapses
+from ..machine import APPLICATIONS, Application, Word
+from ..quantize import IntPopulation, Network
+
+View = tuple[int, int, int]
+EXPANDED = 1 << 26  # synapses that a convolution may be written out to
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Link:
+    """Spikes of `source` (a population or a relay) to `target`: synapses act `delay` ticks later than without.
+
+    delay : int for a Dense or Conv; a Sparse adds its own per synapse
+    """
+
+    source: str
+    target: str
+    connection: Connection
+    delay: int
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Member:
+    """A population of the machine: of the network, or a relay of one.
+
+    view : (channels, height, width) in which cores count its neurons
+    relay_of : the member whose packets it passes on; None unless a relay
+    """
+
+    name: str
+    population: IntPopulation
+    application: Application
+    view: View
+    lag: int
+    relay_of: str | None = None
+
+    @property
+    def size(self) -> int:
+        return self.population.size
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Wiring:
+    """members : by name, sources first; links : into members that are not relays."""
+
+    members: Mapping[str, Member]
+    links: tuple[Link, ...]
+
+
+def wire(network: Network, application: Application | str, loops: Loops, max_relays: int) -> Wiring:
+    """Lags, delay words and relays.
+
+    Raises
+    ------
+    MappingError
+        where no lags exist, a chosen application cannot hold the weights, or relays run over `max_relays`.
+    """
+    timed = replace(network, loops=loops) if loops is not network.loops else network
+    lag = lags(timed)
+    hop = hops(timed, lag)
+    views = {p.name: _view(p, timed) for p in timed.populations}
+    members: dict[str, Member] = {}
+    for p in timed.populations:
+        chosen = _application(p, timed, hop, application)
+        members[p.name] = Member(name=p.name, population=p, application=chosen, view=views[p.name], lag=lag[p.name])
+    links: list[Link] = []
+    depth: dict[str, int] = {}
+    for q, h in zip(timed.projections, hop, strict=True):
+        for part, relays, delay in _split(_fitting(q.connection, views[q.source], views[q.target]), h,
+                                          members[q.target].application.delay_limit):
+            depth[q.source] = max(depth.get(q.source, 0), relays)
+            links.append(Link(source=_relay(q.source, relays), target=q.target, connection=part, delay=delay))
+    if sum(depth.values()) > max_relays:
+        worst = max(depth, key=lambda n: depth[n])
+        raise MappingError(
+            f"{worst}: its spikes must wait {depth[worst]} ticks in relays, {sum(depth.values())} relays in all, over "
+            f"max_relays = {max_relays}. Raise max_relays, shorten the delay, or use bits='s4' so that the delay word "
+            "(up to 7 ticks) can hold it."
+        )
+    for name, relays in depth.items():
+        for k in range(1, relays + 1):
+            m = members[name]
+            members[_relay(name, k)] = replace(
+                m, name=_relay(name, k), application=APPLICATIONS["relay"], lag=m.lag + k, relay_of=_relay(name, k - 1)
+            )
+    return Wiring(members=dict(sorted(members.items(), key=lambda i: (i[1].lag, i[0]))), links=tuple(links))
+
+
+def _relay(name: str, depth: int) -> str:
+    return f"{name}+{depth}" if depth else name
+
+
+def _view(p: IntPopulation, network: Network) -> View:
+    """How a population's neurons are counted on cores: as convolutions see it, else by its own shape."""
+    for q in network.projections:
+        if isinstance(q.connection, Conv) and q.target == p.name:
+            return q.connection.out_shape
+    for q in network.projections:
+        if isinstance(q.connection, Conv) and q.source == p.name:
+            return q.connection.in_shape
+    return (p.shape[0], p.shape[1], p.shape[2]) if len(p.shape) == 3 else (1, 1, p.size)
+
+
+def _fitting(connection: Connection, source: View, target: View) -> Connection:
+    """A convolution whose shapes are those of the views, or one written out as rows."""
+    if not isinstance(connection, Conv):
+        return connection
+    if connection.in_shape == source and connection.out_shape == target and _encodable(connection):
+        return connection
+    size = connection.weight.size * connection.out_shape[1] * connection.out_shape[2]
+    if size > EXPANDED:
+        raise MappingError(
+            f"a convolution {connection.in_shape} -> {connection.out_shape} has no conv table here (its geometry or the "
+            f"shape of its population does not fit one) and {size} synapses are too many to write out as rows"
+        )
+    return as_sparse(connection)
+
+
+def _encodable(conv: Conv) -> bool:
+    """Whether the 16 bytes of geometry and the 12 of an entry can hold it (see layout.py)."""
+    kh, kw = conv.weight.shape[2:]
+    pool = conv.pool
+    small = all(
+        v <= limit
+        for v, limit in (
+            *((k, 63) for k in (kh, kw)),
+            *((s, 15) for s in conv.stride),
+            *((d, 31) for d in conv.dilation),
+            *((p, 255) for p in conv.padding),
+            *((v, 15) for v in ((*pool.size, *pool.stride) if pool else ())),
+            *((v, 7) for v in (pool.padding if pool else ())),
+            *((v, 255) for v in (*conv.in_shape[1:], *conv.out_shape[1:])),
+            *((v, 2047) for v in (conv.in_shape[0], conv.out_shape[0])),
+        )
+    )
+    return small and min(conv.padding) >= 0 and min(conv.pooled_shape) >= 1
+
+
+def as_sparse(connection: Connection) -> Sparse:
+    """Any connection as a list of synapses; weights int8, as a sum of several words where one does not hold them."""
+    source, target, weight, delay = synapses(connection)
+    weight = weight.astype(np.int64)
+    parts = [(source, target, np.clip(weight, -127, 127), delay)]
+    rest = weight - parts[0][2]
+    while rest.any():
+        more = rest != 0
+        held = np.clip(rest, -127, 127)
+        parts.append((source[more], target[more], held[more], delay[more]))
+        rest = rest - held
+    source, target, weight, delay = (np.concatenate(c) for c in zip(*parts, strict=True))
+    order = np.lexsort((delay, target, source))
+    start = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=connection.sources))])
+    return Sparse(
+        targets=connection.targets,
+        start=start,
+        target=target[order],
+        weight=weight[order].astype(np.int8),
+        delay=delay[order],
+    )
+
+
+def _application(p: IntPopulation, network: Network, hop: tuple[int, ...], given: Application | str) -> Application:
+    """The program of a population's cores (DESIGN: delay word if it is needed and all |w| <= 15)."""
+    if p.is_input:
+        return APPLICATIONS["spike_list"]
+    ways = [(q, h) for q, h in zip(network.projections, hop, strict=True) if q.target == p.name]
+    conv = any(isinstance(q.connection, Conv) for q, _ in ways)
+    peak = max((int(np.abs(q.connection.weight.astype(np.int64)).max(initial=0)) for q, _ in ways), default=0)
+    waits = any(h > 1 or (isinstance(q.connection, Sparse) and q.connection.delay.any()) for q, h in ways)
+    stem = "lif_curr_exp" if p.current_based else "lif"
+    if isinstance(given, Application):
+        if given.word is Word.DELAY and peak > given.weight_limit:
+            raise MappingError(
+                f"{p.name}: |w| up to {peak}, application {given.name} holds up to {given.weight_limit}. "
+                'Quantize with bits="s4", or use application="auto".'
+            )
+        return given
+    if given == "auto":
+        name = f"{stem}_conv2d" if conv else stem if waits and peak <= 15 else f"{stem}_no_delay"
+        return APPLICATIONS[name]
+    if given not in APPLICATIONS:
+        raise MappingError(f"application: found {given!r}, allowed 'auto', {', '.join(APPLICATIONS)}, or an Application")
+    return _application(p, network, hop, APPLICATIONS[given])
+
+
+def _split(connection: Connection, hop: int, limit: int) -> list[tuple[Connection, int, int]]:
+    """A connection in parts of one relay depth: (part, relays, delay of the part); a Sparse keeps its own delays."""
+    if not isinstance(connection, Sparse) or not connection.delay.any():
+        wait = hop - 1
+        held = 0 if isinstance(connection, Conv) else min(wait, limit)
+        return [(connection, wait - held, held)]
+    wait = hop - 1 + connection.delay
+    relays = np.maximum(wait - limit, 0)
+    source = np.repeat(np.arange(connection.sources), np.diff(connection.start))
+    return [
+        (_subset(connection, source, relays == k, (wait - k)[relays == k]), int(k), 0) for k in np.unique(relays)
+    ]
+
+
+def _subset(c: Sparse, source: NDArray[np.int64], keep: NDArray[np.bool_], delay: NDArray[np.int64]) -> Sparse:
+    start = np.concatenate([[0], np.cumsum(np.bincount(source[keep], minlength=c.sources))])
+    return Sparse(targets=c.targets, start=start, target=c.target[keep], weight=c.weight[keep], delay=delay)
+
+
+def as_rows(link: Link) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Synapses of a Dense or Sparse link whose weight is not zero: source, target, weight, ticks of delay."""
+    c = link.connection
+    if isinstance(c, Dense):
+        source, target = np.nonzero(c.weight.T)
+        return source, target, c.weight[target, source].astype(np.int64), np.full(source.size, link.delay)
+    assert isinstance(c, Sparse)
+    source = np.repeat(np.arange(c.sources), np.diff(c.start))
+    live = c.weight != 0
+    return source[live], c.target[live], c.weight[live].astype(np.int64), c.delay[live] + link.delay

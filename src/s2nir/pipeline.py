@@ -1,0 +1,84 @@
+"""The whole way on one screen: NIR file -> Graph -> Network -> MachineImage -> Recording -> Report."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from .emulate import Recording, run
+from .errors import S2NirError
+from .frontend import load
+from .graph import Graph
+from .mapping import MachineImage, compile
+from .quantize import PTQ, Network, board_faults, quantize
+from .report import Report, report
+
+BOARD = "py-spinnaker2"
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Deployment:
+    """Every noun on the way."""
+
+    graph: Graph
+    network: Network
+    image: MachineImage
+    recording: Recording
+    report: Report
+
+
+def deploy(src: Any, spikes: Any, like: str | None = None, **options: Any) -> Deployment:
+    """The whole way in one call.
+
+    src : path, nir.NIRGraph, or a Graph
+    spikes : as `run` takes them
+    like : "py-spinnaker2" runs it as that importer puts it on a board today (board mode)
+    options : of all stages, by their names there: `reset`, `dt`, ... of load; `percentile`, `bits`, ... of PTQ;
+        `calibration`, `arithmetic` of quantize; `onset`, `loops`, ... of compile; `record`, `threads` of run
+
+    Raises
+    ------
+    S2NirError
+        the first stage that cannot go on says why.
+    """
+    loading, scheming, quantizing, compiling, running = _sorted(options, src)
+    scheme = PTQ(**scheming)
+    if like == BOARD:
+        loading.setdefault("compare", ">=")
+        compiling.setdefault("onset", "board")
+        scheme = dataclasses.replace(PTQ.board(), **scheming)
+    elif like is not None:
+        raise S2NirError(f"like: found {like!r}, allowed {BOARD!r} or None")
+    graph = src if isinstance(src, Graph) else load(src, **loading)
+    if like == BOARD:
+        board_faults(graph)
+    network = quantize(graph, scheme, **quantizing)
+    image = compile(network, **compiling)
+    recording = run(image, spikes, **running)
+    return Deployment(graph=graph, network=network, image=image, recording=recording, report=report(recording))
+
+
+def _sorted(options: dict[str, Any], src: Any) -> list[dict[str, Any]]:
+    """Options by stage; one that no stage has is refused."""
+    names = [
+        set() if isinstance(src, Graph) else set(inspect.signature(load).parameters) - {"src"},
+        {f.name for f in dataclasses.fields(PTQ)},
+        set(inspect.signature(quantize).parameters) - {"graph", "scheme"},
+        set(inspect.signature(compile).parameters) - {"network"},
+        set(inspect.signature(run).parameters) - {"image", "spikes", "record"},
+    ]
+    found: list[dict[str, Any]] = [{} for _ in names]
+    for name, value in options.items():
+        stages = [i for i, known in enumerate(names) if name in known]
+        if name == "record":  # room on the cores is compile's, what the emulator keeps is run's
+            stages = [4]
+        if name == "loops":  # the float run must take the same hops
+            stages = [0, 3] if not isinstance(src, Graph) else [3]
+        if not stages:
+            known = ", ".join(sorted(set().union(*names) | {"record"}))
+            raise S2NirError(f"deploy: no stage has an option {name!r}; there are {known}")
+        for i in stages:
+            found[i][name] = value
+    return found

@@ -1,0 +1,96 @@
+"""Choosing a percentile per population on calibration data, one piece of it in memory at a time.
+
+Objective: the mean squared difference between what arrives at a population's neurons with float weights and with
+integer weights (over the scale), over all steps of the float run. It needs no labels, adds up over pieces of data, and
+is what clipping (low p) and rounding (high p) trade against each other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import QuantizeError
+from ..events import to_arrays
+from ..graph import Graph, apply, simulate
+from .scales import integer_weights, per_weight, percentile_scales, units
+from .scheme import AUTO_CANDIDATES, PTQ
+
+PIECE = 1 << 22  # spike values (steps x neurons) of one piece
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What calibration data says: errors[population][p], and the share of steps with a spike, by population."""
+
+    errors: dict[str, dict[float, float]]
+    rates: dict[str, float]
+
+    def best(self, population: str) -> float:
+        """The percentile of least error; the highest of equals."""
+        found = self.errors[population]
+        return min(found, key=lambda p: (found[p], -p))
+
+
+def pieces(graph: Graph, data: Any) -> Iterator[dict[str, NDArray[Any]]]:
+    """Calibration data as input arrays of bounded size; `data` is spikes, or an iterator over spikes."""
+    shapes = {p.name: p.shape for p in graph.inputs}
+    for item in data if hasattr(data, "__next__") else (data,):
+        arrays = to_arrays(item, shapes, graph.dt)
+        batch, steps = next(iter(arrays.values())).shape[:2]
+        size = max(1, PIECE // (steps * sum(p.size for p in graph.populations)))
+        for lo in range(0, batch, size):
+            yield {n: a[lo : lo + size] for n, a in arrays.items()}
+
+
+def calibrate(graph: Graph, data: Any, scheme: PTQ) -> Calibration:
+    """Run the float network on calibration data and weigh each candidate percentile.
+
+    Raises
+    ------
+    QuantizeError
+        where there is no data.
+    """
+    candidates = AUTO_CANDIDATES if scheme.percentile == "auto" else ()
+    wrong = {
+        p.name: {c: _differences(graph, p.name, dataclasses.replace(scheme, percentile=c)) for c in candidates}
+        for p in graph.populations
+        if not p.is_input
+    }
+    errors = {name: dict.fromkeys(candidates, 0.0) for name in wrong}
+    fired = dict.fromkeys((p.name for p in graph.populations if p.spikes), 0)
+    seen = 0
+    for given in pieces(graph, data):
+        shaped = {n: a.reshape(*a.shape[:2], *graph[n].shape) for n, a in given.items()}
+        trace = simulate(graph, shaped)
+        batch, steps = next(iter(given.values())).shape[:2]
+        seen += batch * steps
+        active = {n: s.reshape(batch * steps, -1) for n, s in trace.spikes.items()}
+        active |= {n: a.reshape(batch * steps, -1) for n, a in given.items()}
+        for name in fired:
+            fired[name] += int(np.count_nonzero(active[name]))
+        for name, by_p in wrong.items():
+            for c, parts in by_p.items():
+                arriving = sum(apply(part, active[source].astype(np.float64)) for source, part in parts)
+                errors[name][c] += float(np.square(arriving).sum())
+    if not seen:
+        raise QuantizeError("calibration: found no data. Give spikes of at least one step.")
+    rates = {n: f / (seen * graph[n].size) for n, f in fired.items()}
+    return Calibration(errors={n: {c: e / seen for c, e in by_p.items()} for n, by_p in errors.items()}, rates=rates)
+
+
+def _differences(graph: Graph, name: str, scheme: PTQ) -> list[tuple[str, Any]]:
+    """Per projection into a population: its source, and the connection with weights (float - integer / scale)."""
+    ways = graph.into(name)
+    unit = units(graph[name], ways, scheme.per)  # type: ignore[arg-type]
+    scales = percentile_scales(ways, unit, float(scheme.percentile), scheme.limit)
+    found = []
+    for q in ways:
+        whole, _ = integer_weights(q.connection, unit, scales, scheme)
+        rest = q.connection.weight - whole / per_weight(q.connection, unit, scales)
+        found.append((q.source, dataclasses.replace(q.connection, weight=rest)))
+    return found

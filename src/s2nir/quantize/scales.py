@@ -1,0 +1,85 @@
+"""Scales of weights: percentiles over the stored weights into a population, or into each of its channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fixedpoint import clip, to_integers, wrap
+from ..graph import Connection, Conv, Dense, Population, Projection
+from .scheme import PTQ, Overflow, Per
+
+
+def units(population: Population, ways: Sequence[Projection], per: Per) -> NDArray[np.int64]:
+    """Which scale each neuron uses: int64 (size), 0 for all with one scale per population.
+
+    With one scale per channel, a population that a convolution reaches has one per output channel, any other one per
+    neuron.
+    """
+    if per is Per.POPULATION:
+        return np.zeros(population.size, np.int64)
+    convs = [q.connection for q in ways if isinstance(q.connection, Conv)]
+    channels = convs[0].out_shape[0] if convs else population.size
+    return np.arange(population.size) // (population.size // channels)
+
+
+def percentile_scales(
+    ways: Sequence[Projection], unit: NDArray[np.int64], percentile: float, limit: int
+) -> NDArray[np.float64]:
+    """g per unit: limit / percentile(|w|), with the maximum where the percentile is 0 and 1 where all are 0."""
+    count = int(unit.max()) + 1
+    parts = [_by_unit(q.connection, unit, count) for q in ways]
+    scales = np.ones(count)
+    if parts and all(isinstance(p, np.ndarray) for p in parts):
+        table = np.abs(np.concatenate(parts, axis=1))  # (units, weights): every unit has as many
+        at, top = np.percentile(table, percentile, axis=1), table.max(axis=1, initial=0.0)
+        at = np.where(at > 0, at, top)
+        return np.divide(limit, at, out=scales, where=at > 0)
+    for u in range(count):
+        pool = np.abs(np.concatenate([p[u] for p in parts])) if parts else np.zeros(0)
+        if pool.size and pool.max() > 0:
+            at = np.percentile(pool, percentile)
+            scales[u] = limit / (at if at > 0 else pool.max())
+    return scales
+
+
+def _by_unit(connection: Connection, unit: NDArray[np.int64], count: int) -> Any:
+    """Stored weights by unit: an array (units, weights) where all have as many, else a list of arrays."""
+    if count == 1:
+        return connection.weight.reshape(1, -1)
+    if isinstance(connection, Conv):
+        return connection.weight.reshape(count, -1)
+    if isinstance(connection, Dense) and count == connection.targets:
+        return connection.weight
+    if isinstance(connection, Dense):
+        return connection.weight.reshape(count, -1)  # channels are runs of neurons
+    owner = unit[connection.target]
+    order = np.argsort(owner, kind="stable")
+    return np.split(connection.weight[order], np.searchsorted(owner[order], np.arange(1, count)))
+
+
+def per_weight(connection: Connection, unit: NDArray[np.int64], scales: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The scale of every stored weight, in a shape that broadcasts against `connection.weight`."""
+    if isinstance(connection, Conv):
+        first = np.arange(connection.out_shape[0]) * (connection.targets // connection.out_shape[0])
+        return scales[unit[first]].reshape(-1, 1, 1, 1)
+    if isinstance(connection, Dense):
+        return scales[unit].reshape(-1, 1)
+    return scales[unit[connection.target]]
+
+
+def integer_weights(
+    connection: Connection, unit: NDArray[np.int64], scales: NDArray[np.float64], scheme: PTQ
+) -> tuple[NDArray[np.int8], int]:
+    """Weights in int8, and how many were over the limit."""
+    scaled = connection.weight * per_weight(connection, unit, scales)
+    whole = to_integers(scaled, scheme.rounding)  # type: ignore[arg-type]
+    over = int((np.abs(whole) > scheme.limit).sum())
+    if scheme.overflow is Overflow.WRAP:
+        bits = 8 if scheme.bits == "s4" else int(scheme.bits)
+        held = np.where(np.abs(whole) > scheme.limit, wrap(whole, bits), whole)
+        return np.maximum(held, -scheme.limit).astype(np.int8), over
+    return clip(whole, scheme.limit).astype(np.int8), over

@@ -1,0 +1,6 @@
+"""What a run means: fidelity, fit, time and traffic, as text, JSON and a page."""
+
+from .fidelity import Divergence, Fidelity, PopulationFidelity, compare
+from .summary import Report, report
+
+__all__ = ["Divergence", "Fidelity", "PopulationFidelity", "Report", "compare", "report"]

@@ -1,0 +1,272 @@
+"""Float against integer, population by population: how far apart they are, and where they first part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..emulate import Recording, run
+from ..errors import InputError
+from ..events import to_arrays
+from ..graph import Conv, Graph, Loops, Population, Reset, Sparse, Trace, simulate, timing
+from ..mapping import MachineImage
+
+PIECE = 1 << 24  # values (steps x neurons) compared at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PopulationFidelity:
+    """One population, over all recordings.
+
+    match : share of (step, neuron) entries that spike alike; rate_float, rate_int : spikes per neuron and step
+    rate_error : (int - float) / float, 0 where neither spikes
+    membrane_error : root mean square difference of membranes over the threshold (over the largest |V| for a readout)
+    first : (recording, step) of the first difference in spikes, None where there is none
+    """
+
+    name: str
+    spikes: bool
+    match: float
+    rate_float: float
+    rate_int: float
+    rate_error: float
+    membrane_error: float
+    first: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """Where the two runs first part.
+
+    recording, step, neuron : the place; v_float, v_int : membranes ahead of the reset, in units of the Graph (v_int is
+        the value after it where a reset to a value hides the one before)
+    cause : "lag", "clipping", "equality at threshold" or "rounding"; why : the sentence behind it
+    """
+
+    population: str
+    recording: int
+    step: int
+    neuron: tuple[int, ...]
+    fired_float: bool
+    fired_int: bool
+    v_float: float
+    v_int: float
+    threshold: float
+    cause: str
+    why: str
+
+    def __str__(self) -> str:
+        did = {True: "spikes", False: "does not"}
+        return (
+            f"{self.population} neuron {self.neuron}, recording {self.recording}, step {self.step}: float "
+            f"{did[self.fired_float]} (V {self.v_float:.6g}), integer {did[self.fired_int]} (V {self.v_int:.6g}), "
+            f"threshold {self.threshold:.6g}; likely cause: {self.cause}, {self.why}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fidelity:
+    """populations in the order of the data; divergence : the first one, None where all spikes agree
+    decisions : share of recordings with the same most active neuron, by spiking output
+    """
+
+    populations: tuple[PopulationFidelity, ...]
+    divergence: Divergence | None
+    decisions: dict[str, float]
+    recordings: int
+    steps: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        from dataclasses import asdict
+
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"float against integer over {self.recordings} recordings of {self.steps} steps"]
+        for p in self.populations:
+            if p.spikes:
+                lines.append(f"  {p.name}: {p.match:.4%} of spikes alike, rate {p.rate_float:.5f} -> {p.rate_int:.5f} "
+                             f"({p.rate_error:+.2%}), membrane error {p.membrane_error:.4f}")
+            else:
+                lines.append(f"  {p.name}: readout, membrane error {p.membrane_error:.4f}")
+        for output, share in self.decisions.items():
+            lines.append(f"  decisions at {output}: {share:.2%} alike")
+        lines.append(f"  first: {self.divergence}" if self.divergence else "  all spikes are alike")
+        return "\n".join(lines)
+
+
+def compare(graph: Graph, image: MachineImage, spikes: Any, threads: int = 1, progress: Any = None) -> Fidelity:
+    """Run a Graph in floats and its image on the emulator, and say where they part.
+
+    Raises
+    ------
+    InputError
+        where the image was not made from this graph's populations.
+    """
+    if image.provenance.get("loops") == "machine":
+        graph = replace(graph, loops=Loops.MACHINE)
+    order = [n for n in timing(graph).order if not graph[n].is_input]
+    if {p.name for p in image.populations if p.kind == "neurons"} != set(order):
+        raise InputError("compare: the image has other populations than the graph; give the graph it was made from")
+    sums = {name: _Sum(graph[name]) for name in order}
+    given = to_arrays(spikes, {p.name: p.shape for p in graph.inputs}, graph.dt)
+    batch, steps = next(iter(given.values())).shape[:2]
+    agree = {o: 0 for o, n in graph.outputs.items() if graph[n].spikes}
+    first: tuple[int, int, int] | None = None
+    found: Divergence | None = None
+    done = 0
+    for lo, part in _parts(graph, given, batch, steps):
+        trace = simulate(graph, part, ("spikes", "voltages"))
+        recording = run(image, part, ("spikes", "voltages"), threads=threads)
+        for place, name in enumerate(order):
+            where = sums[name].add(trace, recording, lo)
+            if where is not None and (first is None or (where[0], place) < first[:2]):
+                first = (where[0], place, where[1])
+                found = _divergence(graph, image, name, trace, recording, where, lo)
+        for output in agree:
+            name = graph.outputs[output]
+            a = trace.spikes[name].reshape(*trace.spikes[name].shape[:2], -1).astype(np.int64).sum(axis=1)
+            agree[output] += int((a.argmax(axis=1) == recording.decisions(name)).sum())
+        done += recording.batch
+        if progress is not None:
+            progress(done)
+    return Fidelity(
+        populations=tuple(s.result() for s in sums.values()),
+        divergence=found,
+        decisions={o: n / batch for o, n in agree.items()},
+        recordings=batch,
+        steps=steps,
+    )
+
+
+def _parts(
+    graph: Graph, given: dict[str, NDArray[Any]], batch: int, steps: int
+) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
+    """The input in pieces of recordings that keep memory bounded."""
+    size = max(1, PIECE // (steps * sum(p.size for p in graph.populations)))
+    for lo in range(0, batch, size):
+        yield lo, {n: a[lo : lo + size].reshape(-1, steps, *graph[n].shape) for n, a in given.items()}
+
+
+class _Sum:
+    """Sums over recordings for one population."""
+
+    def __init__(self, p: Population) -> None:
+        self.p = p
+        self.entries = self.alike = self.float_spikes = self.int_spikes = 0
+        self.square = self.peak = 0.0
+        self.first: tuple[int, int] | None = None
+
+    def add(self, trace: Trace, recording: Recording, lo: int) -> tuple[int, int] | None:
+        """Add a piece; returns (step, recording) of its first difference."""
+        name = self.p.name
+        v = trace.voltages[name]
+        w = recording.voltages[name].astype(np.float64)
+        unit = self.p.full("threshold").reshape(self.p.shape) if self.p.spikes else np.ones(())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = np.where(unit == 0, v - w, (v - w) / unit)
+        self.square += float(np.square(off).sum())
+        self.peak = max(self.peak, float(np.abs(v).max(initial=0)))
+        self.entries += v.size
+        if not self.p.spikes:
+            return None
+        a, b = trace.spikes[name], recording.spikes[name]
+        different = (a != b).reshape(*a.shape[:2], -1)
+        self.alike += a.size - int(different.sum())
+        self.float_spikes += int(a.sum())
+        self.int_spikes += int(b.sum())
+        by_step = different.any(axis=2)
+        if not by_step.any():
+            return None
+        step = int(np.flatnonzero(by_step.any(axis=0))[0])
+        which = int(np.flatnonzero(by_step[:, step])[0])
+        if self.first is None or step < self.first[1]:
+            self.first = (lo + which, step)
+        return step, which
+
+    def result(self) -> PopulationFidelity:
+        n, p = max(1, self.entries), self.p
+        error = np.sqrt(self.square / n)
+        if self.float_spikes:
+            rate_error = (self.int_spikes - self.float_spikes) / self.float_spikes
+        else:
+            rate_error = 0.0 if not self.int_spikes else float("inf")
+        return PopulationFidelity(
+            name=p.name,
+            spikes=p.spikes,
+            match=self.alike / n if p.spikes else 1.0,
+            rate_float=self.float_spikes / n,
+            rate_int=self.int_spikes / n,
+            rate_error=float(rate_error),
+            membrane_error=float(error if p.spikes or not self.peak else error / self.peak),
+            first=self.first,
+        )
+
+
+def _divergence(
+    graph: Graph, image: MachineImage, name: str, trace: Trace, recording: Recording, where: tuple[int, int], lo: int
+) -> Divergence:
+    """The first difference of a piece, with values and the likely cause."""
+    p, (step, which) = graph[name], where
+    a, b = trace.spikes[name][which, step].ravel(), recording.spikes[name][which, step].ravel()
+    neuron = int(np.flatnonzero(a != b)[0])
+    threshold = float(p.full("threshold")[neuron])
+    v = float(trace.voltages[name][which, step].ravel()[neuron])
+    w = float(recording.voltages[name][which, step].ravel()[neuron])
+    if p.reset in (Reset.SUBTRACT, Reset.SNNTORCH_RESTORED) and not p.reset_late:
+        v, w = v + threshold * a[neuron], w + threshold * b[neuron]
+    cause, why = _cause(graph, image, p, neuron, trace, recording, (which, step), (v, w))
+    return Divergence(
+        population=name, recording=lo + which, step=step,
+        neuron=tuple(int(i) for i in np.unravel_index(neuron, p.shape)),
+        fired_float=bool(a[neuron]), fired_int=bool(b[neuron]), v_float=v, v_int=w, threshold=threshold,
+        cause=cause, why=why,
+    )
+
+
+def _cause(
+    graph: Graph, image: MachineImage, p: Population, neuron: int, trace: Trace, recording: Recording,
+    where: tuple[int, int], values: tuple[float, float],
+) -> tuple[str, str]:
+    which, _ = where
+    a = trace.spikes[p.name][which].reshape(recording.steps, -1)
+    raw = recording.raw_spikes(p.name)[which].reshape(recording.ticks, -1)
+    lag = image[p.name].lag
+    for shift in (-2, -1, 1, 2):
+        start = lag + shift
+        if 0 <= start and start + recording.steps <= raw.shape[0] and a.any():
+            if (raw[start : start + recording.steps] == a).all():
+                return "lag", f"shifted by {shift} ticks the spikes are alike"
+    if image.provenance.get("onset") == "board" and (p.full("bias").any() or p.full("constant").any()):
+        return "lag", f"constants act from tick 0 on the board, {lag} ticks ahead of the input"
+    threshold = float(p.full("threshold")[neuron])
+    near = 1e-6 * max(abs(threshold), 1e-30)
+    if any(abs(v - threshold) <= near for v in values):
+        return "equality at threshold", f"a membrane lies at the threshold, where '{p.compare.value}' decides"
+    over = _clipped(graph, image, p, neuron)
+    if over:
+        return "clipping", f"{over} of the weights into this neuron are over {image.provenance.get('limit')} and held there"
+    return "rounding", "weights are rounded to integers and no other cause was found"
+
+
+def _clipped(graph: Graph, image: MachineImage, p: Population, neuron: int) -> int:
+    """Weights into a neuron that its scale puts over the integer limit."""
+    gain = p.full("gain") * (p.full("syn_gain") if p.current_based else 1.0)
+    scale = np.broadcast_to(image[p.name].scale, p.shape).reshape(-1) * gain
+    limit = int(image.provenance.get("limit", "127"))
+    count = 0
+    for q in graph.into(p.name):
+        c = q.connection
+        if isinstance(c, Conv):
+            weights = c.weight[neuron // (c.out_shape[1] * c.out_shape[2])]
+        elif isinstance(c, Sparse):
+            weights = c.weight[c.target == neuron]
+        else:
+            weights = c.weight[neuron]
+        count += int((np.rint(np.abs(weights) * scale[neuron]) > limit).sum())
+    return count
