@@ -44,15 +44,18 @@ class Plan:
 
 
 @st.composite
-def nir_graphs(draw: Any, faults: int = 6) -> tuple[nir.NIRGraph, dict[str, Any]]:
+def nir_graphs(draw: Any, faults: int = 10) -> tuple[nir.NIRGraph, dict[str, Any]]:
     """(network, arguments of `load`): all node kinds, nesting, recurrence, skips, biases, delays; small.
 
     faults : percent of networks that carry something that must be refused
     """
     plan = Plan(draw, np.random.default_rng(draw(st.integers(0, 2**32 - 1))))
     kind = plan.pick("row", "image", "image", "signal")
-    shape = {"row": (plan.pick(3, 12, 20),), "image": (plan.pick(1, 2, 3), plan.pick(4, 5), plan.pick(3, 4)),
-             "signal": (plan.pick(1, 2, 4), plan.pick(6, 9, 12))}[kind]
+    shape = {
+        "row": (plan.pick(3, 12, 20),),
+        "image": (plan.pick(1, 2, 3), plan.pick(4, 5), plan.pick(3, 4)),
+        "signal": (plan.pick(1, 2, 4), plan.pick(6, 9, 12)),
+    }[kind]
     for i in range(plan.pick(1, 1, 1, 2)):
         plan.sources.append((plan.add(f"in{i}", nir.Input(np.array(shape))), shape))
     for _ in range(plan.pick(1, 2, 2, 3, 4)):
@@ -168,8 +171,10 @@ def _image(plan: Plan, at: str, shape: tuple[int, ...]) -> tuple[str, tuple[int,
             shape = (out, *shape[1:])
         else:
             spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
-            shape = (out, *(int((n + 2 * p - s) // t + 1)
-                            for n, p, s, t in zip(shape[1:], pad, spans, stride, strict=True)))
+            shape = (
+                out,
+                *(int((n + 2 * p - s) // t + 1) for n, p, s, t in zip(shape[1:], pad, spans, stride, strict=True)),
+            )
     return at, tuple(int(n) for n in shape)
 
 
@@ -226,8 +231,11 @@ def _ends(plan: Plan) -> None:
     for other, given in plan.sources[:-1]:
         if other not in after and isinstance(plan.nodes[other], nir.Input):
             row = plan.add(plan.fresh("l"), nir.Linear(plan.normal(2, int(np.prod(given)))), _row(plan, other, given))
-            plan.add(plan.fresh("o"), nir.Output(np.array([2])), plan.add(plan.fresh("n"), nir.IF(
-                np.ones(2), np.ones(2)), row))
+            plan.add(
+                plan.fresh("o"),
+                nir.Output(np.array([2])),
+                plan.add(plan.fresh("n"), nir.IF(np.ones(2), np.ones(2)), row),
+            )
         elif other not in after:
             plan.add(plan.fresh("o"), nir.Output(np.array(given)), other)
 

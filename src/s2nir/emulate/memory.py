@@ -28,7 +28,7 @@ SHORTEST = 4  # shorter runs go as single synapses
 class Neurons(NamedTuple):
     """Parameters by neuron; state format of the image (decays float32 or int64)."""
 
-    threshold: NDArray[Any]  # spike where V >= this
+    threshold: NDArray[Any]  # spike where V >= this; NaN for silent neurons
     subtract: NDArray[Any]  # what a reset by subtraction takes away
     v_reset: NDArray[Any]
     decay: NDArray[Any]
@@ -181,6 +181,8 @@ def _neurons(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]
         columns = [np.ascontiguousarray(signed[:, c]) for c in (0, 4, 1, 2, 6, 7)]
         threshold = columns[0].astype(np.int32)
     above = np.where(flags & 16, next_up(threshold), threshold).astype(columns[0].dtype)
+    if image.arithmetic is Arithmetic.FLOAT32:
+        above[flags & 1 == 0] = np.nan  # no membrane is at or above it, so silent neurons can go the fast way
     subtract, v_reset, decay, offset, syn_decay, bias = columns
     return Neurons(above, subtract, v_reset, decay, offset, syn_decay, bias, flags)
 
@@ -203,9 +205,9 @@ def _groups(image: MachineImage, parts: list[Regions], first: NDArray[np.int64])
 
 
 def _kind(flags: NDArray[np.uint32]) -> int:
-    """A fast kind for cores whose neurons all spike, reset in the same tick and have no refractory time."""
+    """A fast kind for cores whose neurons are alike, reset in the same tick and have no refractory time."""
     kinds = np.unique(flags)
-    if kinds.size > 1 or not kinds[0] & 1 or kinds[0] & 8 or kinds[0] >> 8:
+    if kinds.size > 1 or kinds[0] & 8 or kinds[0] >> 8:
         return GENERIC
     return FAST_CURRENT if kinds[0] & 32 else FAST
 

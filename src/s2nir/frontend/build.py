@@ -17,7 +17,7 @@ from .fold import Delays, connect, masked
 from .limits import Budget, Limits, Log
 from .nesting import Flat
 from .neurons import population, shape_of
-from .nodes import Delaying, Neuron, Port
+from .nodes import Delaying, Matrix, Neuron, Port
 from .operators import Step, bias_of, push
 from .raw import HINT, Shape
 from .shapes import Shapes
@@ -91,7 +91,7 @@ class Builder:
         for source, run in self.wiring.runs(name, self.limits.max_chains):
             steps = [Step(node=self.flat.nodes[n], into=self.shapes.into[n], out=self.shapes.out[n]) for n in run]
             said = f"{source} -> {' -> '.join(run[:4])}{' ... ' if len(run) > 4 else ''} -> {name}"
-            if any(HINT + "bias_only" in s.node.metadata for s in steps):
+            if any(_only_bias(s) for s in steps):
                 continue
             if self.budget.count("chains") > CHAINS:
                 raise UnsupportedError("too-many-paths", f"{said}: more than {CHAINS} ways through linear nodes")
@@ -133,6 +133,12 @@ class Builder:
             if out is not None:
                 sent[name] = out
         return {**heard, **sent}
+
+
+def _only_bias(step: Step) -> bool:
+    """A matrix of zeros that `to_nir` wrote to have a place for a bias."""
+    node = step.node
+    return HINT + "bias_only" in node.metadata and isinstance(node, Matrix) and not node.weight.any()
 
 
 def _whole_steps(node: Delaying, dt: float | None, log: Log) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ channel make one Conv; a factor alone is one-to-one. All else is multiplied out 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from .limits import Budget
 from .nodes import Convolution, Delaying, Factor, Matrix, Pooling
 from .operators import Step, as_connection, compose, conv_of, depthwise, pool_of, pool_scale
 from .raw import HINT, Shape
+from .shapes import conv_padding
 
 Array = NDArray[np.float64]
 
@@ -101,11 +102,12 @@ def _as_dense(live: list[Step]) -> Dense | None:
 
 
 def _as_conv(live: list[Step], source: Shape, target: Shape) -> Conv | None:
-    """[factors] [pool] [factors] [convolution] [factors], the factors alike within a channel."""
+    """[factors] [pool] [factors] [convolution] [factors] [pool] [factors], the factors alike within a channel."""
     before: Array | None = None
     after: Array | None = None
     pool: Step | None = None
     conv: Step | None = None
+    behind: Step | None = None
     for step in live:
         node = step.node
         if isinstance(node, Factor):
@@ -123,10 +125,15 @@ def _as_conv(live: list[Step], source: Shape, target: Shape) -> Conv | None:
                 before = scale if before is None else before * scale
         elif isinstance(node, Convolution) and conv is None:
             conv = step
+        elif isinstance(node, Pooling) and conv is not None and behind is None and _merges(conv, node):
+            behind = step
+            scale = np.full(1, pool_scale(node))
+            after = scale if after is None else after * scale
         else:
             return None
     if conv is not None:
-        return _conv_with(conv, pool, before, after)
+        found = _conv_with(conv, pool, before, after)
+        return found if found is None or behind is None else _pooled(found, behind)
     if pool is None and (len(source) != 3 or source != target):
         return None
     return _channels_alone(live, source, pool, before)
@@ -154,6 +161,29 @@ def _conv_with(conv: Step, pool: Step | None, before: Array | None, after: Array
         return None
     assert isinstance(pool.node, Pooling)
     return conv_of(conv, weight, pool_of(pool.node), pool.into)
+
+
+def _merges(conv: Step, node: Pooling) -> bool:
+    """Whether a pool behind a convolution makes one convolution with it: none of its windows may see padding."""
+    assert isinstance(conv.node, Convolution)
+    _, total = conv_padding(conv.node)
+    return node.padding == (0, 0) and conv.node.type == "Conv2d" and not any(n % 2 for n in total)
+
+
+def _pooled(conv: Conv, behind: Step) -> Conv:
+    """A convolution and the pool behind it: the kernel summed over the window's places, the strides multiplied."""
+    node = behind.node
+    assert isinstance(node, Pooling)
+    (kh, kw), (dh, dw), (sh, sw) = conv.weight.shape[2:], conv.dilation, conv.stride
+    height, width = (kh - 1) * dh + 1, (kw - 1) * dw + 1
+    more = (node.size[0] - 1) * sh, (node.size[1] - 1) * sw
+    weight = np.zeros((*conv.weight.shape[:2], height + more[0], width + more[1]))
+    for y in range(0, more[0] + 1, sh):
+        for x in range(0, more[1] + 1, sw):
+            weight[:, :, y : y + height : dh, x : x + width : dw] += conv.weight
+    out = behind.out[0], behind.out[1], behind.out[2]
+    stride = sh * node.stride[0], sw * node.stride[1]
+    return replace(conv, weight=weight, out_shape=out, stride=stride, dilation=(1, 1))
 
 
 def _channels_alone(live: list[Step], source: Shape, pool: Step | None, factor: Array | None) -> Conv | None:

@@ -16,6 +16,7 @@ import h5py
 from h5py import h5d, h5g, h5l, h5o, h5s, h5t
 
 from ..errors import LoadError
+from .heaps import Heaps
 from .limits import Limits
 
 FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf"}
@@ -35,7 +36,7 @@ Tree = Mapping[str, Any]
 """Names to Leaf or Tree."""
 
 
-def inspect(file: h5py.File, limits: Limits) -> Tree:
+def inspect(file: h5py.File, limits: Limits, heaps: Heaps) -> Tree:
     """The file's tree of groups and datasets.
 
     Raises
@@ -43,14 +44,14 @@ def inspect(file: h5py.File, limits: Limits) -> Tree:
     LoadError
         where something is not a plain tree, or is too large; nothing has been read by then.
     """
-    return _Walk(limits, int(file.id.get_filesize())).group(file.id, "", 0)
+    return _Walk(limits, heaps).group(file.id, "", 0)
 
 
 class _Walk:
     """One walk: what was met so far, and the bytes that it declares."""
 
-    def __init__(self, limits: Limits, file_size: int) -> None:
-        self.limits, self.file_size = limits, file_size
+    def __init__(self, limits: Limits, heaps: Heaps) -> None:
+        self.limits, self.heaps = limits, heaps
         self.met: dict[int, str] = {}
         self.declared = 0
 
@@ -100,6 +101,8 @@ class _Walk:
         kind, width = _kind(dataset.get_type(), where)
         self._storage(dataset.get_create_plist(), where, width)
         self._declare(math.prod(shape) * width, where, f"shape {shape}")
+        if kind == "text" and dataset.get_type().is_variable_str():
+            self.heaps.check(dataset, math.prod(shape), where)
         return Leaf(path=where, kind=kind, shape=shape)
 
     def _storage(self, plist: Any, where: str, width: int) -> None:

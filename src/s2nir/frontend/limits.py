@@ -40,8 +40,8 @@ class Limits:
 
     @property
     def max_sparse(self) -> int:
-        """Single synapses of all sparse matrices together, at 16 bytes each."""
-        return self.max_bytes // 16
+        """Single synapses of all sparse matrices together, at 32 bytes each."""
+        return self.max_bytes // 32
 
 
 @dataclass(slots=True)

@@ -157,7 +157,7 @@ def _from_live(graph: Any, limits: Limits, depth: int, counted: list[int]) -> Ra
             counted[1] += sum(8 * v.size for v in given.values() if isinstance(v, np.ndarray))
     edges = []
     for edge in graph.edges:
-        if len(edge) != 2 or not all(isinstance(end, str) for end in edge):
+        if not isinstance(edge, tuple | list) or len(edge) != 2 or not all(isinstance(end, str) for end in edge):
             raise LoadError(f"an edge is {edge!r}, needed two node names")
         edges.append((edge[0], edge[1]))
     counted[0] += len(edges)

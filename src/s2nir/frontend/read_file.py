@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
 from ..errors import LoadError
 from .fields import text
+from .heaps import Heaps
 from .inspect_file import MAX_NAME, Leaf, Tree, inspect
 from .limits import Limits
 from .raw import HINT, RawGraph, RawNode
@@ -32,9 +32,12 @@ def read_file(path: str | Path, limits: Limits) -> RawGraph:
     if not path.is_file():
         raise LoadError(f"{path}: there is no such file")
     try:
+        heaps = Heaps(path)
         with h5py.File(path, "r") as file:
-            tree = inspect(file, limits)
-            return _Reader(file, path.stat().st_size).root(tree)
+            plist = file.id.get_create_plist()
+            if plist.get_sizes() != (8, 8) or plist.get_userblock():
+                raise LoadError("its addresses are not of 8 bytes, or it does not begin at byte 0")
+            return _Reader(file).root(inspect(file, limits, heaps))
     except LoadError as error:
         raise LoadError(f"{path}: {error}") from error.__cause__
     except Exception as error:  # h5py raises nearly every kind on a broken file
@@ -43,8 +46,8 @@ def read_file(path: str | Path, limits: Limits) -> RawGraph:
 
 
 class _Reader:
-    def __init__(self, file: h5py.File, size: int) -> None:
-        self.file, self.size = file, max(size, 1)
+    def __init__(self, file: h5py.File) -> None:
+        self.file = file
 
     def root(self, tree: Tree) -> RawGraph:
         version = text("/version", self._scalar(tree, "version", "text", ""))
@@ -95,13 +98,7 @@ class _Reader:
             return []
         if leaf.kind != "text" or len(leaf.shape) != 2 or leaf.shape[1] != 2:
             raise LoadError(f"{leaf.path}: found {leaf.kind} of shape {leaf.shape}, needed text (edges, 2)")
-        dataset = self.file[leaf.path]
-        at_once = int(np.clip((1 << 26) // (2 * self.size), 1, 4096))  # each entry may be as long as the whole file
-        edges = []
-        for lo in range(0, leaf.shape[0], at_once):
-            for a, b in dataset[lo : lo + at_once]:
-                edges.append((self._name(leaf.path, a), self._name(leaf.path, b)))
-        return edges
+        return [(self._name(leaf.path, a), self._name(leaf.path, b)) for a, b in self._read(leaf)]
 
     def _name(self, path: str, value: Any) -> str:
         name = text(path, value)

@@ -113,7 +113,8 @@ def convolution(c: Conv, given: Shape, goal: Shape, alone: bool) -> list[RawNode
         chain.append(RawNode(type="SumPool2d", fields={k: np.array(v) for k, v in pool.items()}))
         seen = c.pooled_shape
     single = c.groups == c.in_shape[0] and c.weight.shape == (c.groups, 1, 1, 1) and seen == c.out_shape
-    if single and two and c.padding == (0, 0) and c.stride == (1, 1) and (alone or c.pool is not None):
+    plain = (c.padding, c.stride, c.dilation) == ((0, 0), (1, 1), (1, 1))
+    if single and two and plain and (alone or c.pool is not None):
         scale = np.array(np.broadcast_to(c.weight[:, 0], seen))
         return [*chain, RawNode(type="Scale", fields={"scale": scale}), *bridge(seen, goal)]
     if two:

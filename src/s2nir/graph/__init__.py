@@ -1,6 +1,6 @@
 """The Graph: populations, projections and a time-and-reset contract, in floats."""
 
-from .apply import apply
+from .apply import apply, arriving, scatter
 from .check import check
 from .connection import Connection, Conv, Dense, Pool, Projection, Sparse, synapses
 from .graph import Compare, Graph, Integrator, Loops, Population, Reset
@@ -24,12 +24,14 @@ __all__ = [
     "Timing",
     "Trace",
     "apply",
+    "arriving",
     "check",
     "components",
     "describe",
     "hops",
     "lags",
     "longest_delay",
+    "scatter",
     "several_choices",
     "simulate",
     "stuck",

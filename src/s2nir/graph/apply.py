@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from .connection import Connection, Conv, Dense, Pool
+from .connection import Connection, Conv, Dense, Pool, synapses
+
+EVENTS = 1 << 22  # synaptic events handled at once
 
 
 def apply(connection: Connection, x: NDArray[Any]) -> NDArray[Any]:
@@ -20,13 +23,40 @@ def apply(connection: Connection, x: NDArray[Any]) -> NDArray[Any]:
         return x @ connection.weight.T
     if isinstance(connection, Conv):
         return _conv(connection, x)
-    out = np.zeros((x.shape[0], connection.targets), np.result_type(x, connection.weight))
-    source = np.repeat(np.arange(connection.sources), np.diff(connection.start))
-    for row, values in zip(out, x, strict=True):
-        live = values[source] != 0
-        row += np.bincount(
-            connection.target[live], values[source[live]] * connection.weight[live], minlength=connection.targets
-        ).astype(out.dtype)
+    return scatter(connection, x)
+
+
+@lru_cache(maxsize=16)
+def _by_source(connection: Connection) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Synapses by source: where each source's begin, targets, weights."""
+    source, target, weight, _ = synapses(connection)
+    start = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=connection.sources))])
+    return start, target, weight.astype(np.float64)
+
+
+def scatter(connection: Connection, x: NDArray[Any]) -> NDArray[np.float64]:
+    """As `apply`, in float64 and by events: the work follows what is not zero in x, which spikes rarely are.
+
+    Sums run over sources in rising order, whatever stands in the other rows.
+    """
+    start, target, weight = _by_source(connection)
+    fan = np.diff(start)
+    row, source = np.nonzero(x)
+    out = np.zeros((x.shape[0], connection.targets))
+    done = np.concatenate([[0], np.cumsum(fan[source])])
+    first_of_row = np.searchsorted(row, np.arange(x.shape[0] + 1))
+    lo = 0
+    while lo < x.shape[0]:
+        hi = int(np.searchsorted(done[first_of_row], done[first_of_row[lo]] + EVENTS, side="right")) - 1
+        hi = min(max(hi, lo + 1), x.shape[0])
+        part = slice(first_of_row[lo], first_of_row[hi])
+        count = fan[source[part]]
+        ahead = np.repeat(start[source[part]] - (done[part] - done[part.start]), count)
+        which = ahead + np.arange(int(count.sum()))
+        flat = np.repeat(row[part] - lo, count) * connection.targets + target[which]
+        value = np.repeat(x[row[part], source[part]].astype(np.float64), count) * weight[which]
+        out[lo:hi] = np.bincount(flat, value, minlength=(hi - lo) * connection.targets).reshape(hi - lo, -1)
+        lo = hi
     return out
 
 
@@ -62,3 +92,10 @@ def _conv(conv: Conv, x: NDArray[Any]) -> NDArray[Any]:
         kernel = conv.weight[g * per_out : (g + 1) * per_out].reshape(per_out, -1)
         parts.append((columns @ kernel.T).reshape(rows, oh, ow, per_out))
     return np.concatenate(parts, axis=3).transpose(0, 3, 1, 2).reshape(rows, conv.targets)
+
+
+def arriving(connection: Connection, x: NDArray[Any]) -> NDArray[np.float64]:
+    """What arrives at every target, in float64, by the faster of the two ways: x (rows, sources) -> (rows, targets)."""
+    if isinstance(connection, Dense):
+        return np.asarray(x.astype(np.float64) @ connection.weight.T)
+    return scatter(connection, x)

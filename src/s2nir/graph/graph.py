@@ -128,7 +128,6 @@ class Graph:
     projections : sorted by target, source, delay
     outputs : Output name -> population name
     loops : what became of loops that no lags exist for
-    metadata : text that goes back into a NIR file
     notes : what was repaired, folded, inferred or assumed, as sentences; not part of the digest
     """
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..events import to_arrays
-from .apply import apply
-from .connection import Sparse
+from .apply import arriving
+from .connection import Conv, Sparse
 from .graph import Compare, Graph, Population, Reset
 from .timing import components, longest_delay, timing
 
@@ -135,10 +135,13 @@ def _over_time(connection: Any, x: NDArray[Any], delay: int) -> NDArray[np.float
             out += _over_time(part, x, delay + int(extra))
         return out
     rows = x[:, : steps - delay].reshape(-1, x.shape[2])
+    if isinstance(connection, Conv | Sparse):  # bounds its own memory
+        out[:, delay:] = arriving(connection, rows).reshape(batch, steps - delay, -1)
+        return out
     flat = np.empty((rows.shape[0], connection.targets))
     size = max(1, BLOCK // max(connection.sources, connection.targets) // 8)
     for lo in range(0, rows.shape[0], size):
-        flat[lo : lo + size] = apply(connection, rows[lo : lo + size].astype(np.float64))
+        flat[lo : lo + size] = arriving(connection, rows[lo : lo + size])
     out[:, delay:] = flat.reshape(batch, steps - delay, -1)
     return out
 
@@ -237,5 +240,6 @@ def _together(runs: list[_Run], inner: list[Any], by_name: dict[str, _Run], step
                 if t >= delay:
                     fired = by_name[source].spikes[:, t - delay]
                     if fired.any():
-                        run.outside[:, t] += apply(part, fired.astype(np.float64))
+                        run.outside[:, t] += arriving(part, fired)
             run.step(t)
+

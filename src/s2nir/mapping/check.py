@@ -117,6 +117,14 @@ def _convolutions(where: str, r: Regions) -> Iterator[str]:
             yield f"{where}: kernel {i} ends in bytes that are not zero"
         if (r.kernels[at : at + used] == -128).any():
             yield f"{where}: kernel {i} holds -128, which has no counterpart"
+        kernel = r.kernels[at : at + used].reshape(g.per_in, g.kh, g.kw, channels)
+        for ky in range(g.kh):
+            rows = [y * g.stride_y + ky * g.dilation_y - g.pad_y for y in range(d.box[2], d.box[3])]
+            for kx in range(g.kw):
+                columns = [x * g.stride_x + kx * g.dilation_x - g.pad_x for x in range(d.box[4], d.box[5])]
+                dead = not any(0 <= y < g.pooled_h for y in rows) or not any(0 <= x < g.pooled_w for x in columns)
+                if dead and kernel[:, ky, kx].any():
+                    yield f"{where}: kernel {i} has a weight at ({ky}, {kx}), which only meets padding"
         at += size
     if at != r.kernels.size:
         yield f"{where}: {r.kernels.size} bytes of kernels, the geometries need {at}"
@@ -162,7 +170,7 @@ def _routes(image: MachineImage, found: list[Regions]) -> Iterator[str]:
         if (table.key & ~table.mask).any():
             yield f"chip {chip}: an entry compares bits that its mask leaves out"
         hit = np.zeros(table.entries, bool)
-        for base, n, _, i in blocks:
+        for base, n, size, i in blocks:
             if image.cores[i].chip != chip:
                 continue
             keys = np.arange(base, base + n, dtype=np.int64).astype(np.uint32)
@@ -171,6 +179,8 @@ def _routes(image: MachineImage, found: list[Regions]) -> Iterator[str]:
                 yield f"{_name(image.cores[i])}: its keys meet {entries.size} different routes"
             for e in entries[entries >= 0]:
                 hit[e] = True
+                if (int(table.key[e]), int(table.mask[e])) != (base, ~(size - 1) & 0xFFFFFFFF):
+                    yield f"chip {chip}: entry {e} matches other keys than the block {base:#x} of {size} keys"
                 for bit in table.bits(int(e)):
                     if bit < LINKS or bit >= LINKS + PES or (chip, bit - LINKS) not in where:
                         yield f"chip {chip}: entry {e} sends key {base:#x} to bit {bit}, where nothing is loaded"

@@ -162,13 +162,22 @@ def _convolutions(
         for source, block in sources:
             box = (source.c0, source.c1, source.y0, source.y1, source.x0, source.x1)
             entries.append(pack_conv_entry(block.base, block.bits, g, box))
-        kernel = conv.weight[s.c0 : s.c1].transpose(1, 2, 3, 0).astype(np.int8).ravel()
-        kernels.append(np.pad(kernel, (0, -kernel.size % 4)))
+        kernel = conv.weight[s.c0 : s.c1].transpose(1, 2, 3, 0).astype(np.int8)
+        kernel[:, ~_met(conv, 0, s.y0, s.y1)] = 0  # taps that only meet padding here: left as zeros, so that no byte
+        kernel[:, :, ~_met(conv, 1, s.x0, s.x1)] = 0  # of the image is without effect
+        kernels.append(np.pad(kernel.ravel(), (0, -kernel.size % 4)))
     return (
         np.array(entries, CONV_ENTRY),
         np.array(geometries, "<u4").reshape(-1, 4),
         np.concatenate(kernels),
     )
+
+
+def _met(conv: Conv, axis: int, first: int, end: int) -> NDArray[np.bool_]:
+    """Which taps along an axis meet a pixel of the input from some target first..end."""
+    taps = np.arange(conv.weight.shape[2 + axis]) * conv.dilation[axis] - conv.padding[axis]
+    pixels = np.arange(first, end)[:, np.newaxis] * conv.stride[axis] + taps
+    return np.asarray(((pixels >= 0) & (pixels < conv.pooled_shape[1 + axis])).any(axis=0))
 
 
 def _neurons(p: IntPopulation, which: NDArray[np.int64], arithmetic: Arithmetic) -> NDArray[np.uint8]:

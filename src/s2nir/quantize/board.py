@@ -31,7 +31,7 @@ def _faults(graph: Graph) -> list[tuple[str, str]]:
             found.append((p.name, f"{p.node} is refused"))
         if p.node == "Readout":
             found.append((p.name, "a final linear node is refused"))
-        if p.reset_late or p.reset in (Reset.NONE, Reset.SNNTORCH_RESTORED):
+        if p.spikes and (p.reset_late or p.reset in (Reset.NONE, Reset.SNNTORCH_RESTORED)):
             found.append((p.name, "its neurons reset in the spiking tick, by subtraction or to zero"))
         if p.refractory and not p.current_based:
             found.append((p.name, "its neurons have no refractory time"))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import QuantizeError
 from ..events import to_arrays
-from ..graph import Graph, apply, simulate
+from ..graph import Graph, arriving, simulate
 from .scales import integer_weights, per_weight, percentile_scales, units
 from .scheme import AUTO_CANDIDATES, PTQ
 
@@ -75,8 +75,8 @@ def calibrate(graph: Graph, data: Any, scheme: PTQ) -> Calibration:
             fired[name] += int(np.count_nonzero(active[name]))
         for name, by_p in wrong.items():
             for c, parts in by_p.items():
-                arriving = sum(apply(part, active[source].astype(np.float64)) for source, part in parts)
-                errors[name][c] += float(np.square(arriving).sum())
+                off = sum(arriving(part, active[source]) for source, part in parts)
+                errors[name][c] += float(np.square(off).sum())
     if not seen:
         raise QuantizeError("calibration: found no data. Give spikes of at least one step.")
     rates = {n: f / (seen * graph[n].size) for n, f in fired.items()}

@@ -1,25 +1,225 @@
-"""The Report on a run: what it says, as text and as plain values."""
+"""The Report on a run: what it says as plain values; text.py and page.py say the same in words and pictures."""
 
 from __future__ import annotations
 
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from ..emulate import Recording
+from ..errors import S2NirError
+from ..machine import FIFO_PACKETS
+from .activity import Activity, measure
+from .fidelity import Fidelity
+
+SCHEMA = 1
+CYCLES_SOURCE = (
+    "an estimate [U]: cycles per packet, synaptic event and neuron are not published; "
+    "25 per synaptic event is what 12 M events/s per core at 300 MHz leaves, the others are of the size of such loops"
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Report:
-    """A report on one Recording."""
+    """A report on one Recording: fit, traffic, time, activity, and fidelity where one is given.
+
+    `str(report)` is a page of text that stays the same, `to_dict` the same as plain values, `save` writes a file.
+    Nothing is computed before it is asked for.
+    """
 
     recording: Recording
+    fidelity: Fidelity | None = None
+
+    @cached_property
+    def activity(self) -> Activity:
+        """Sums over the recording."""
+        return measure(self.recording)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        image = self.recording.image
-        return {"image": image.digest, "fit": image.fit(), "packets": self.recording.packets}
+        """Plain values for JSON, with a schema version; no value is infinite or NaN."""
+        r, image = self.recording, self.recording.image
+        return {
+            "kind": "s2nir report",
+            "schema": SCHEMA,
+            "image": image.digest,
+            "provenance": dict(image.provenance),
+            "versions": dict(image.versions),
+            "contract": list(image.contract),
+            "notes": list(image.notes),
+            "run": {
+                "recordings": r.batch, "steps": r.steps, "ticks": r.ticks, "dt": image.dt, "tick": image.tick,
+                "arithmetic": image.arithmetic.value, "lag": image.lag,
+            },
+            "fit": _fit(r),
+            "populations": _populations(r, self.activity),
+            "traffic": _traffic(r, self.activity),
+            "time": _time(r, self.activity),
+            "saturations": r.saturations,
+            "headroom": {"max_count": image.max_count, "proven": "at compile: no int32 input slot overflows"},
+            "decisions": {o: r.decisions(n).tolist() for o, n in image.outputs.items() if image[n].spikes},
+            "readouts": _readouts(r),
+            "fidelity": None if self.fidelity is None else plain(self.fidelity.to_dict()),
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one file: a page for .html, JSON for .json, text for .txt.
+
+        It is written beside its place and then renamed, so that a file is there whole or not at all.
+
+        Raises
+        ------
+        S2NirError
+            where the ending is another one.
+        """
+        target = Path(path)
+        kind = target.suffix.lower()
+        if kind in (".html", ".htm"):
+            from .page import page
+
+            content = page(self)
+        elif kind == ".json":
+            content = json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n"
+        elif kind == ".txt":
+            content = f"{self}\n"
+        else:
+            raise S2NirError(f"Report.save: found {str(target)!r}, allowed are names that end in .html, .json or .txt")
+        write_whole(target, lambda f: f.write(content.encode("utf-8", "backslashreplace")))
+
+    def __str__(self) -> str:
+        from .text import text
+
+        return text(self.to_dict(), self.fidelity)
 
 
-def report(recording: Recording) -> Report:
-    """The Report on a Recording."""
-    return Report(recording=recording)
+def report(recording: Recording, fidelity: Fidelity | None = None) -> Report:
+    """The Report on a Recording; `fidelity`, from `s2nir.compare`, is taken in where given."""
+    return Report(recording=recording, fidelity=fidelity)
+
+
+def write_whole(target: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file beside its place, then rename it: it is there whole or not at all."""
+    target = Path(os.path.realpath(target))  # of a link, the file that it points at
+    if target.exists() and not target.is_file():
+        raise S2NirError(f"{target}: is there and is no file. Choose another name.")
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
+    try:
+        with os.fdopen(handle, "w+b") as f:
+            write(f)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # as a file that is opened for writing has it
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def plain(value: Any) -> Any:
+    """As values that JSON has: tuples as lists, numbers that are not finite as None.
+
+    >>> plain({"a": (1, float("inf"))})
+    {'a': [1, None]}
+    """
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _fit(r: Recording) -> dict[str, Any]:
+    image = r.image
+    rows = []
+    for row, p in zip(image.fit(), image.populations, strict=True):
+        rows.append(row | {"bytes_total": sum(image.cores[i].used for i in p.cores)})
+    return {
+        "populations": rows,
+        "cores": len(image.cores),
+        "cores_neurons": image.neuron_cores,
+        "cores_input": len(image.cores) - image.neuron_cores,
+        "cores_usable": image.machine.cores,
+        "sram_bytes": sum(c.used for c in image.cores),
+        "sram_bytes_input": sum(image.cores[i].used for p in image.inputs for i in p.cores),
+        "routing_entries": sum(t.entries for t in image.tables.values()),
+        "routing_entries_allowed": image.machine.router_entries,
+    }
+
+
+def _populations(r: Recording, a: Activity) -> list[dict[str, Any]]:
+    rows = []
+    for p in r.image.populations:
+        if p.name not in a.spikes:
+            continue
+        spikes = a.spikes[p.name]
+        rate = float(spikes.sum()) / (r.batch * r.steps * p.size)
+        rows.append({
+            "population": p.name, "kind": p.kind, "neurons": p.size, "spikes": int(spikes.sum()),
+            "spikes_per_recording": spikes.tolist(), "rate": rate,
+            "rate_hz": None if r.image.dt is None else rate / r.image.dt,
+        })
+    return rows
+
+
+def _traffic(r: Recording, a: Activity) -> dict[str, Any]:
+    image = r.image
+    owner = {i: p.name for p in image.populations for i in p.cores}
+    cores = [
+        {
+            "chip": list(c.chip), "pe": c.pe, "population": owner[i], "application": c.application, "bytes": c.used,
+            "packets": float(a.packets[:, i].mean()), "worst_tick": int(a.worst[i]),
+            "ticks_over_fifo": int(a.over_fifo[i]), "cycles_worst_tick": float(a.cycles[i]),
+            "ticks_overrun": int(a.overruns[i]),
+        }
+        for i, c in enumerate(image.cores)
+    ]
+    live = [i for p in image.populations if p.kind != "input" for i in p.cores]
+    return {
+        "packets_sent": r.packets,
+        "synaptic_events": a.synaptic_events,
+        "packets_per_core": float(a.packets[:, live].mean()) if live else 0.0,
+        "fullest_core": _worst(cores, "packets"),
+        "worst_tick": _worst(cores, "worst_tick"),
+        "fifo": FIFO_PACKETS,
+        "ticks_over_fifo": int(a.over_fifo.sum()),
+        "packets_between_chips": sum(r.packets_per_link().values()),
+        "cores": cores,
+    }
+
+
+def _time(r: Recording, a: Activity) -> dict[str, Any]:
+    image = r.image
+    worst = int(a.cycles.argmax()) if a.cycles.size else 0
+    return {
+        "source": CYCLES_SOURCE,
+        "cycles_worst_tick": float(a.cycles.max(initial=0)),
+        "core": {"chip": list(image.cores[worst].chip), "pe": image.cores[worst].pe} if image.cores else None,
+        "cycles_per_tick": float(a.budget.min(initial=math.inf)) if a.budget.size else 0.0,
+        "ticks_overrun": int(a.overruns.sum()),
+    }
+
+
+def _worst(cores: list[dict[str, Any]], key: str) -> dict[str, Any] | None:
+    if not cores:
+        return None
+    most = max(cores, key=lambda c: c[key])
+    return {k: most[k] for k in ("chip", "pe", "population", key)}
+
+
+def _readouts(r: Recording) -> dict[str, Any]:
+    """Range of what non-spiking outputs show, in units of the Graph."""
+    return {
+        output: {"population": r.image.outputs[output], "min": float(v.min()), "max": float(v.max())}
+        for output, v in r.readout.items()
+    }

@@ -1,0 +1,239 @@
+"""The command `s2nir`: check, quantize, map, run, report, demo.
+
+Exit codes: 0 fits and runs, 1 a check failed (it does not fit, cannot be quantized, the contract has a gap, a match is
+below `--min-match`), 2 wrong use, 3 bad input (a file that cannot be read, or that is not what it should be).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .errors import ImageError, InputError, LoadError, S2NirError, S2NirWarning
+
+FITS, FAILED, BAD_INPUT, INTERRUPTED, PIPE_CLOSED = 0, 1, 3, 130, 141
+RESETS = ("subtract", "zero", "to_value", "none", "snntorch_restored")
+COMPARES = (">=", ">")
+APPLICATIONS = (
+    "auto", "lif", "lif_no_delay", "lif_curr_exp", "lif_curr_exp_no_delay", "lif_conv2d", "lif_curr_exp_conv2d",
+)
+BOARD = "py-spinnaker2"
+
+
+class WrongUse(Exception):
+    """Flags that do not go together; ends as argparse's own errors do."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code.
+
+    >>> main(["check", "no-such-file.nir", "--json"])
+    {"command": "check", "error": {"kind": "LoadError", "message": "no-such-file.nir: there is no such file"}}
+    3
+    """
+    args = parser().parse_args(argv)
+    from .console import Console
+
+    out = Console(as_json=args.json)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name from a file must not end the command on a narrow terminal
+            stream.reconfigure(errors="backslashreplace")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", S2NirWarning)
+        warnings.showwarning = out.warn
+        try:
+            answer, code = _command(args.command)(args, out)
+            error: Exception | None = None
+            if not args.json:
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            out.message("interrupted")
+            return INTERRUPTED
+        except BrokenPipeError:
+            return _reader_gone()
+        except WrongUse as found:
+            parser().error(str(found))
+        except (LoadError, InputError, ImageError, OSError) as found:
+            error, code = found, BAD_INPUT
+        except S2NirError as found:
+            error, code = found, FAILED
+    if error is not None:
+        answer = {"error": {"kind": type(error).__name__, "message": str(error)}}
+        out.message(f"s2nir {args.command}: {error}")
+    if args.json:
+        _print_json({"command": args.command, **answer, **({"warnings": out.warned} if out.warned else {})})
+    return code
+
+
+def _command(name: str) -> Callable[..., tuple[dict[str, Any], int]]:
+    from . import commands
+
+    found: Callable[..., tuple[dict[str, Any], int]] = getattr(commands, name)
+    return found
+
+
+def _print_json(answer: dict[str, Any]) -> None:
+    try:
+        print(json.dumps(answer, allow_nan=False), flush=True)
+    except BrokenPipeError:
+        _reader_gone()
+
+
+def _reader_gone() -> int:
+    """Whoever read the answer has seen enough; nothing more can be said there."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE_CLOSED
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; flags are named as the arguments of s2nir.load, PTQ, quantize, compile and run."""
+    top = argparse.ArgumentParser(
+        prog="s2nir", description="Spiking networks from NIR to SpiNNaker2: check, quantize, map, run, report.",
+        epilog="Exit codes: 0 fits and runs, 1 a check failed, 2 wrong use, 3 bad input. "
+        "`s2nir COMMAND --help` has an example of each.",
+    )
+    sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    check = _add(sub, "check", "say what a network is, what its contract lacks, and whether it fits",
+                 "s2nir check model.nir --reset zero")
+    quantize = _add(sub, "quantize", "make a network integers and say what that does to it",
+                    "s2nir quantize model.nir --reset zero --bits 4 --calibration x.npy")
+    mapping = _add(sub, "map", "compile a network to an image", "s2nir map model.nir --reset zero -o model.s2.h5")
+    run = _add(sub, "run", "run an image, or a network the whole way, on the emulator",
+               "s2nir run model.s2.h5 --poisson 0.02 --steps 300 --seed 1 --report run.html")
+    report = _add(sub, "report", "run a network in floats and in integers, and report on both",
+                  "s2nir report model.nir --reset zero --input x.npy -o run.html --min-match 0.99")
+    for command in (check, quantize, mapping, run, report):
+        what = "a NIR file, or an image (.s2.h5)" if command in (check, run) else "a NIR file"
+        command.add_argument("file", metavar="FILE", help=what)
+        _load_flags(command)
+        _quantize_flags(command)
+    for command in (check, mapping, run, report):
+        _compile_flags(command)
+    for command in (run, report):
+        _run_flags(command)
+    mapping.add_argument("-o", "--output", metavar="IMAGE", required=True, help="the image to write, one HDF5 file")
+    run.add_argument("-o", "--output", metavar="NPZ", help="spikes to write, (batch, steps, *shape) by population")
+    run.add_argument("--report", metavar="FILE", help="report to write: .html, .json or .txt")
+    report.add_argument("-o", "--output", metavar="FILE", help="report to write: .html, .json or .txt")
+    report.add_argument("--min-match", type=_share, metavar="SHARE",
+                        help="exit with 1 where a population's spikes are alike in less than this share (0 to 1)")
+    demo = _add(sub, "demo", "the whole way on a network and events of our own", "s2nir demo -o demo")
+    demo.add_argument("-o", "--output", metavar="FOLDER", default="s2nir-demo", help="where the report goes")
+    return top
+
+
+def _add(sub: Any, name: str, words: str, example: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = sub.add_parser(
+        name, help=words, description=f"{words[0].upper()}{words[1:]}.", epilog=f"example: {example}",
+        allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    return command
+
+
+def _load_flags(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("time and reset (as of s2nir.load)")
+    group.add_argument("--dt", type=_positive, metavar="SECONDS", help="time step, where the file does not prove it")
+    group.add_argument("--reset", action="append", type=_named(RESETS), metavar="[NAME=]RESET",
+                       help=f"{', '.join(RESETS)}; once for all, or several times as NAME=RESET")
+    group.add_argument("--reset-late", action="store_true", help="a reset comes one step after its spike")
+    group.add_argument("--compare", action="append", type=_named(COMPARES), metavar="[NAME=]COMPARE",
+                       help='">" (the default) or ">="; once for all, or several times as NAME=COMPARE')
+    group.add_argument("--integrator", choices=("euler", "exponential"), default="euler")
+    group.add_argument("--loops", choices=("refuse", "machine"), default="refuse",
+                       help="machine: each hop of a loop that no lags exist for takes its tick")
+    group.add_argument("--like", choices=(BOARD,), help="as that importer puts it on a board today")
+
+
+def _quantize_flags(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("integers (as of s2nir.PTQ and s2nir.quantize)")
+    group.add_argument("--bits", type=_bits, help='2 to 8, or "s4" for the weight of the delay word (default 8)')
+    group.add_argument("--percentile", type=_percentile, help='above 0 up to 100, or "auto" (default 100)')
+    group.add_argument("--per", choices=("channel", "population"), help="what shares a scale (default channel)")
+    group.add_argument("--arithmetic", choices=("float32", "fixed"), default="float32", help="the format of all state")
+    group.add_argument("--calibration", metavar="FILE", help="spikes to calibrate on, .npy or .npz")
+
+
+def _compile_flags(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("mapping (as of s2nir.compile)")
+    group.add_argument("--application", choices=APPLICATIONS, default="auto", help="the program of the cores")
+    group.add_argument("--onset", choices=("aligned", "board"), help="when constants start to act (default aligned)")
+    group.add_argument("--max-count", type=_whole(1), default=255, metavar="N", help="packets of a source in one tick")
+    group.add_argument("--max-relays", type=_whole(0), default=32, metavar="N", help="relay populations allowed")
+    group.add_argument("--ticks", type=_whole(1), metavar="N", help="make room for a recording of N ticks")
+    group.add_argument("--record", type=lambda text: tuple(text.split(",")), default=("spikes",), metavar="WHAT",
+                       help="what that room is for: spikes, voltages, time, with commas")
+
+
+def _run_flags(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("input (one of --input and --poisson)")
+    given = group.add_mutually_exclusive_group(required=True)
+    given.add_argument("--input", metavar="FILE", help="spikes (steps, *shape) or (batch, steps, *shape) as .npy; "
+                       "several inputs as .npz by input name")
+    given.add_argument("--poisson", type=_positive, metavar="RATE", help="random packets, RATE per source and step")
+    group.add_argument("--steps", type=_whole(1), default=100, metavar="N", help="steps of --poisson (default 100)")
+    group.add_argument("--seed", type=_whole(0), default=0, metavar="S", help="seed of --poisson (default 0)")
+    group.add_argument("--threads", type=_whole(1), default=1, metavar="N", help="over the recordings; changes no bit")
+
+
+def _named(allowed: tuple[str, ...]) -> Callable[[str], tuple[str | None, str]]:
+    """VALUE or NAME=VALUE; the value itself may have an equals sign in it."""
+
+    def parse(text: str) -> tuple[str | None, str]:
+        if text in allowed:
+            return None, text
+        for value in allowed:
+            if text.endswith(f"={value}") and len(text) > len(value) + 1:
+                return text[: -len(value) - 1], value
+        raise argparse.ArgumentTypeError(f"found {text!r}, allowed {', '.join(allowed)}, or NAME=one of these")
+
+    return parse
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, needed a number") from None
+
+
+def _positive(text: str) -> float:
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"found {text}, needed a number above 0")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"found {text}, needed a share from 0 to 1")
+    return value
+
+
+def _percentile(text: str) -> float | str:
+    value = text if text == "auto" else _number(text)
+    if not isinstance(value, str) and not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(f'found {text}, needed above 0 up to 100, or "auto"')
+    return value
+
+
+def _bits(text: str) -> int | str:
+    if text not in ("2", "3", "4", "5", "6", "7", "8", "s4"):
+        raise argparse.ArgumentTypeError(f'found {text}, needed 2 to 8, or "s4"')
+    return text if text == "s4" else int(text)
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"found {text}, needed a whole number from {least} up")
+        return int(text)
+
+    return parse

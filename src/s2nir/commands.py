@@ -1,0 +1,360 @@
+"""The six commands: each takes the flags and a Console, and gives its answer as plain values and its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .cli import BOARD, FAILED, FITS, WrongUse
+from .console import Console
+from .emulate import Recording
+from .emulate import run as emulate
+from .errors import InputError, LoadError, S2NirError
+from .frontend import contract_report, load
+from .graph import Graph
+from .mapping import MachineImage, compile
+from .quantize import PTQ, Network, board_faults
+from .quantize import quantize as to_integers
+from .report import Report, compare, decisions, write_whole
+from .report import report as report_on
+from .spikefiles import poisson, read_spikes, write_arrays
+from .weights import PopulationWeights, weigh
+
+Answer = tuple[dict[str, Any], int]
+REPORTS = (".html", ".htm", ".json", ".txt")
+WEIGHTS_HEAD = (
+    "population", "weights", "largest", "over", "zero", "scale", "threshold", "weight error", "input error", "rate",
+)
+
+
+def check(args: argparse.Namespace, out: Console) -> Answer:
+    """Contract, populations, projections, and a trial fit."""
+    if is_image(args.file):
+        return _check_image(args, out)
+    found = contract_report(args.file, **_loading(args))
+    out.say(str(found))
+    answer: dict[str, Any] = {
+        "file": args.file,
+        "contract": [dataclasses.asdict(e) for e in found.entries],
+        "populations": list(found.populations),
+        "projections": list(found.projections),
+        "notes": list(found.notes),
+        "missing": [e.item for e in found.missing],
+        "fits": None,
+    }
+    if found.missing:
+        flags = {"--dt SECONDS" if e.item == "dt" else "--reset RESET" for e in found.missing}
+        out.say(f"incomplete: {', '.join(answer['missing'])}; pass {' and '.join(sorted(flags))}")
+        return answer, FAILED
+    graph = load(args.file, **_loading(args))
+    answer["graph"] = _graph_values(graph)
+    out.say(f"parameters\n  {answer['graph']['parameters']:,}, {answer['graph']['weights']:,} of them weights")
+    try:
+        network = _network(args, graph, _calibration(args))
+        answer["quantization"] = list(network.notes)
+        image = _image(args, network)
+    except (LoadError, InputError):
+        raise
+    except S2NirError as error:
+        out.say(f"does not fit: {error}")
+        return answer | {"fits": False, "why": {"kind": type(error).__name__, "message": str(error)}}, FAILED
+    for note in image.notes:
+        out.say(f"note: {note}")
+    return answer | {"fits": True, "fit": _say_fit(image, out)}, FITS
+
+
+def quantize(args: argparse.Namespace, out: Console) -> Answer:
+    """Scales, weights over the limit, dead populations and errors, by population."""
+    _no_image(args)
+    graph = load(args.file, **_loading(args))
+    data = _calibration(args)
+    network = _network(args, graph, data)
+    rows = weigh(graph, network, data)
+    out.say(f"{network.scheme}, {network.arithmetic.value}, |w| <= {network.limit}")
+    out.table(WEIGHTS_HEAD, [_weights_row(r) for r in rows], "integers")
+    for note in network.notes:
+        out.say(f"note: {note}")
+    values = [dataclasses.asdict(r) for r in rows]
+    answer = {
+        "file": args.file, "network": network.digest, "graph": graph.digest, "scheme": network.scheme,
+        "limit": network.limit, "arithmetic": network.arithmetic.value, "populations": values,
+        "notes": list(network.notes),
+    }
+    return answer, FITS
+
+
+def map(args: argparse.Namespace, out: Console) -> Answer:
+    """Compile and save an image."""
+    _no_image(args)
+    _can_write(args.output)
+    image = _image(args, _network(args, load(args.file, **_loading(args)), _calibration(args)))
+    image.save(args.output)
+    for note in image.notes:
+        out.say(f"note: {note}")
+    fit = _say_fit(image, out)
+    out.say(f"written: {args.output}")
+    answer = {"file": args.file, "output": args.output, "image": image.digest, "fit": fit, "notes": list(image.notes)}
+    return answer, FITS
+
+
+def run(args: argparse.Namespace, out: Console) -> Answer:
+    """Run an image, or a network the whole way."""
+    _can_write(args.output)
+    _can_write(args.report, REPORTS)
+    if is_image(args.file):
+        _only_image_flags(args)
+        image = MachineImage.load(args.file)
+        spikes = _spikes(args, image.inputs, image.max_count)
+    else:
+        graph = load(args.file, **_loading(args))
+        spikes = _spikes(args, graph.inputs, args.max_count)
+        image = _image(args, _network(args, graph, _calibration(args)))
+    found = report_on(_recording(args, out, image, spikes))
+    answer = _said_of_run(found, out)
+    if args.output:
+        r = found.recording
+        arrays = _Arrays(r)
+        write_whole(Path(args.output), lambda f: write_arrays(f, arrays))
+        out.say(f"written: {args.output}")
+    if args.report:
+        found.save(args.report)
+        out.say(f"written: {args.report}")
+    return {"file": args.file, "output": args.output, "report": args.report, **answer}, FITS
+
+
+def report(args: argparse.Namespace, out: Console) -> Answer:
+    """Run, compare with the float run, and write the page."""
+    _no_image(args)
+    _can_write(args.output, REPORTS)
+    graph = load(args.file, **_loading(args))
+    spikes = _spikes(args, graph.inputs, args.max_count)
+    image = _image(args, _network(args, graph, _calibration(args)))
+    recording = _recording(args, out, image, spikes)
+    with out.progress("compare", recording.batch) as done:
+        fidelity = compare(graph, image, spikes, threads=args.threads, progress=done)
+    found = report_on(recording, fidelity)
+    out.say(str(found))
+    if args.output:
+        found.save(args.output)
+        out.say(f"written: {args.output}")
+    match = min((p.match for p in fidelity.populations if p.spikes), default=1.0)
+    code = FITS
+    if args.min_match is not None and match < args.min_match:
+        code = FAILED
+        out.message(f"s2nir report: {match:.4%} of a population's spikes are alike, asked for {args.min_match:.4%}")
+    return {"file": args.file, "output": args.output, "match": match, "report": found.to_dict()}, code
+
+
+def demo(args: argparse.Namespace, out: Console) -> Answer:
+    """The whole way on a network and events of our own."""
+    made: dict[str, Any] = importlib.import_module(".demo", __package__).demo(Path(args.output), out.message)
+    answer = {k: str(v) if isinstance(v, Path) else v for k, v in made.items()}
+    for key, value in answer.items():
+        out.say(f"{key.replace('_', ' ')}: {value}")
+    return answer, FITS
+
+
+def is_image(path: str) -> bool:
+    """Whether a file says of itself that it is a machine image; it is not checked here."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as f:
+            return "schema" in f.attrs and "digest" in f.attrs
+    except Exception:  # h5py raises nearly every kind on a broken file; who reads it next says what is wrong
+        return False
+
+
+def _check_image(args: argparse.Namespace, out: Console) -> Answer:
+    _only_image_flags(args)
+    image = MachineImage.load(args.file)
+    breaches = list(image.check())
+    out.say("\n".join(["contract", *(f"  {line}" for line in image.contract)]))
+    fit = _say_fit(image, out)
+    for breach in breaches:
+        out.say(f"breach: {breach}")
+    answer = {
+        "file": args.file, "image": image.digest, "contract": list(image.contract), "fits": not breaches, "fit": fit,
+        "breaches": breaches,
+    }
+    return answer, FAILED if breaches else FITS
+
+
+def _no_image(args: argparse.Namespace) -> None:
+    if is_image(args.file):
+        raise WrongUse(f"{args.command}: {args.file} is an image; this command takes the NIR file that it came from")
+
+
+def _only_image_flags(args: argparse.Namespace) -> None:
+    """Refuse flags that an image has behind it."""
+    flags = ("dt", "reset", "compare", "like", "bits", "percentile", "per", "calibration", "onset", "ticks")
+    given = [f"--{n}" for n in flags if getattr(args, n) is not None] + (["--reset-late"] if args.reset_late else [])
+    if given:
+        raise WrongUse(f"{args.command}: {args.file} is an image, where {', '.join(given)} has been settled")
+
+
+def _loading(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `load`."""
+    compares = _chosen(args.compare, "--compare")
+    if compares is None and args.like == BOARD:
+        compares = ">="
+    return {
+        "dt": args.dt, "reset": _chosen(args.reset, "--reset"), "compare": compares, "reset_late": args.reset_late,
+        "integrator": args.integrator, "loops": args.loops,
+    }
+
+
+def _chosen(pairs: Sequence[tuple[str | None, str]] | None, flag: str) -> Any:
+    """One value for all, or a dict by population."""
+    if not pairs:
+        return None
+    names = [name for name, _ in pairs]
+    if names == [None]:
+        return pairs[0][1]
+    if None in names or len(set(names)) < len(names):
+        raise WrongUse(f"{flag}: give one value for all, or NAME=VALUE once for each population")
+    return dict(pairs)
+
+
+def _calibration(args: argparse.Namespace) -> Any:
+    return None if args.calibration is None else read_spikes(args.calibration)
+
+
+def _can_write(path: str | None, endings: tuple[str, ...] = ()) -> None:
+    """Say before a long run what would else be said after it."""
+    if path is None:
+        return
+    if endings and Path(path).suffix.lower() not in endings:
+        raise WrongUse(f"{path}: a report's name ends in {', '.join(endings)}")
+    if not Path(path).parent.is_dir():
+        raise InputError(f"{path}: there is no folder {str(Path(path).parent)!r} to write into")
+
+
+def _network(args: argparse.Namespace, graph: Graph, calibration: Any) -> Network:
+    given = {n: getattr(args, n) for n in ("bits", "percentile", "per") if getattr(args, n) is not None}
+    scheme = PTQ(**given)
+    if args.like == BOARD:
+        board_faults(graph)
+        scheme = dataclasses.replace(PTQ.board(), **given)
+    return to_integers(graph, scheme, calibration=calibration, arithmetic=args.arithmetic)
+
+
+def _image(args: argparse.Namespace, network: Network) -> MachineImage:
+    onset = args.onset or ("board" if args.like == BOARD else "aligned")
+    return compile(
+        network, application=args.application, onset=onset, loops=args.loops, ticks=args.ticks, record=args.record,
+        max_count=args.max_count, max_relays=args.max_relays,
+    )
+
+
+def _spikes(args: argparse.Namespace, inputs: Sequence[Any], max_count: int) -> Any:
+    if args.input is not None:
+        return read_spikes(args.input)
+    return poisson(inputs, args.poisson, args.steps, args.seed, max_count)
+
+
+def _recording(args: argparse.Namespace, out: Console, image: MachineImage, spikes: Any) -> Recording:
+    with out.progress("run", _batch(spikes, image)) as done:
+        return emulate(image, spikes, threads=args.threads, progress=done)
+
+
+def _batch(spikes: Any, image: MachineImage) -> int:
+    """Recordings in the input, for the bar; what is wrong with the input `run` says."""
+    first = next(iter(spikes.values())) if isinstance(spikes, dict) else spikes
+    return int(first.shape[0]) if first.ndim == len(image.inputs[0].shape) + 2 and first.ndim else 1
+
+
+def _said_of_run(found: Report, out: Console) -> dict[str, Any]:
+    facts = found.to_dict()
+    run, traffic = facts["run"], facts["traffic"]
+    rows = [
+        (p["population"], f"{p['neurons']:,}", f"{p['spikes']:,}", f"{p['rate']:.5f}",
+         "-" if p["rate_hz"] is None else f"{p['rate_hz']:,.1f}")
+        for p in facts["populations"]
+    ]
+    words = f"{run['recordings']} x {run['steps']} steps, {traffic['packets_sent']:,} packets"
+    out.table(("population", "neurons", "spikes", "per neuron and step", "Hz"), rows, words)
+    for output, chosen in facts["decisions"].items():
+        out.say(f"decisions at {output}: {decisions(chosen)}")
+    for output, span in facts["readouts"].items():
+        out.say(f"readout {output}: {span['min']:.6g}..{span['max']:.6g}")
+    keys = ("ticks_over_fifo", "packets_sent", "synaptic_events")
+    return {
+        "image": facts["image"], **run, "populations": facts["populations"], "decisions": facts["decisions"],
+        "readouts": facts["readouts"], **{k: traffic[k] for k in keys}, "saturations": facts["saturations"],
+    }
+
+
+class _Arrays(dict[str, Any]):
+    """Spikes by population and readouts as "readout:NAME"; each array is built when it is written."""
+
+    def __init__(self, r: Recording) -> None:
+        self.r = r
+        super().__init__(dict.fromkeys(r.spikes) | {f"readout:{o}": None for o in r.readout})
+
+    def __getitem__(self, name: str) -> Any:
+        spiking = self.r.spikes
+        return spiking[name] if name in spiking else self.r.readout[name.removeprefix("readout:")]
+
+
+def _say_fit(image: MachineImage, out: Console) -> dict[str, Any]:
+    fit = image.fit()
+    rows = [
+        (r["population"], r["application"], f"{r['neurons']:,}", str(r["cores"]), str(r["neurons_per_core"]),
+         f"{r['bytes']:,} of {r['window']:,}", str(r["lag"]))
+        for r in fit
+    ]
+    used = sum(c.used for c in image.cores)
+    entries = sum(t.entries for t in image.tables.values())
+    words = (f"fits on {image.neuron_cores} of {image.machine.cores} cores and {len(image.cores) - image.neuron_cores} "
+             f"for input, {used:,} bytes of SRAM, {entries:,} routing entries")
+    out.table(("population", "application", "neurons", "cores", "per core", "bytes", "lag"), rows, words)
+    return {
+        "populations": fit, "cores": len(image.cores), "cores_neurons": image.neuron_cores,
+        "cores_usable": image.machine.cores, "sram_bytes": used, "routing_entries": entries, "lag": image.lag,
+    }
+
+
+def _graph_values(graph: Graph) -> dict[str, Any]:
+    """The network as plain values, with parameter counts."""
+    from .graph.graph import PARAMETERS
+
+    populations = [
+        {
+            "name": p.name, "node": p.node, "shape": list(p.shape), "neurons": p.size,
+            "parameters": sum(getattr(p, n).size for n in PARAMETERS if getattr(p, n) is not None),
+        }
+        for p in graph.populations
+    ]
+    projections = [
+        {
+            "source": q.source, "target": q.target, "kind": type(q.connection).__name__.lower(), "via": list(q.via),
+            "weights": int(q.connection.weight.size), "delay": q.delay,
+        }
+        for q in graph.projections
+    ]
+    weights = sum(q.connection.weight.size for q in graph.projections)
+    return {
+        "digest": graph.digest, "dt": graph.dt, "outputs": dict(graph.outputs), "populations": populations,
+        "projections": projections, "weights": weights,
+        "parameters": weights + sum(int(p["parameters"]) for p in populations),
+    }
+
+
+def _weights_row(r: PopulationWeights) -> tuple[str, ...]:
+    def error(value: float | None) -> str:
+        return "-" if value is None else f"{value:.4f}"
+
+    span = f"{r.scale[0]:.6g}" if r.scale[0] == r.scale[1] else f"{r.scale[0]:.6g}..{r.scale[1]:.6g}"
+    threshold = "-" if r.threshold is None else f"{r.threshold[0]:.6g}"
+    if r.threshold is not None and r.threshold[0] != r.threshold[1]:
+        threshold += f"..{r.threshold[1]:.6g}"
+    name = f"{r.population} (dead)" if r.dead else r.population
+    return (
+        name, f"{r.weights:,}", str(r.largest), f"{r.over:,}", f"{r.zero:,}", span, threshold, error(r.weight_error),
+        error(r.input_error), "-" if r.rate is None else f"{r.rate:.5f}",
+    )

@@ -1,0 +1,130 @@
+"""The Report as one self-contained HTML page: no scripts, nothing from elsewhere, every name escaped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from .activity import spikes_of
+from .charts import Chart, curves, over_time, raster
+from .floorplan import Cell, floorplan
+from .svg import compact, hue, letters
+from .text import SHOWN, count, decisions, printable
+
+if TYPE_CHECKING:
+    from .summary import Report
+
+CHIPS = 4  # floorplans drawn
+RASTERS = 12  # populations drawn
+LISTED = 24  # populations in the legend
+
+
+def page(report: Report) -> str:
+    """The page as text."""
+    loader = jinja2.PackageLoader("s2nir.report")
+    sheet = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    sheet.filters |= {
+        "compact": compact, "bytes": _bytes, "thousands": lambda v: f"{v:,}", "safe_name": printable,
+    }
+    return sheet.get_template("report.html.j2").render(_context(report))
+
+
+def _context(report: Report) -> dict[str, Any]:
+    facts = report.to_dict()
+    names = [p.name for p in report.recording.image.populations]
+    place = {name: i for i, name in enumerate(names)}
+    return {
+        "facts": facts,
+        "fit": facts["fit"],
+        "run": facts["run"],
+        "traffic": facts["traffic"],
+        "time": facts["time"],
+        "tag": {n: letters(i) for n, i in place.items()},
+        "hue": {n: hue(i) for n, i in place.items()},
+        "legend": names[:LISTED],
+        "unlisted": max(0, len(names) - LISTED),
+        "placements": [_placement(facts, place, chip) for chip in _chips(report)],
+        "heat": [_heat(facts, chip) for chip in _chips(report)],
+        "heat_top": _hottest(facts),
+        "packets": over_time(
+            report.activity.busiest.astype(np.float64), facts["traffic"]["fifo"],
+            f"FIFO of {facts['traffic']['fifo']} packets", "packets",
+        ),
+        "cycles": over_time(
+            report.activity.busiest_cycles, facts["time"]["cycles_per_tick"],
+            f"tick of {facts['time']['cycles_per_tick']:,.0f} cycles", "cycles",
+        ),
+        "rasters": _rasters(report, place),
+        "unrastered": max(0, len(facts["populations"]) - RASTERS),
+        "readouts": _readouts(report),
+        "decided": [(o, decisions(chosen)) for o, chosen in facts["decisions"].items()],
+        "fidelity": facts["fidelity"],
+        "divergence": None if report.fidelity is None else report.fidelity.divergence,
+        "recordings": count(facts["run"]["recordings"], "recording"),
+        "shown": SHOWN,
+    }
+
+
+def _chips(report: Report) -> list[tuple[int, int]]:
+    used = {c.chip for c in report.recording.image.cores}
+    return [c for c in report.recording.image.machine.coordinates if c in used][:CHIPS]
+
+
+def _of(facts: dict[str, Any], chip: tuple[int, int]) -> list[dict[str, Any]]:
+    return [c for c in facts["traffic"]["cores"] if tuple(c["chip"]) == chip]
+
+
+def _placement(facts: dict[str, Any], place: dict[str, int], chip: tuple[int, int]) -> Markup:
+    cells = {}
+    for c in _of(facts, chip):
+        n = place[c["population"]]
+        cells[c["pe"]] = Cell(
+            box=f"k{hue(n)}", ink=f"t{hue(n)}", words=letters(n),
+            title=f"PE {c['pe']}: {printable(c['population'])}\n{c['application']}, {c['bytes']:,} bytes",
+        )
+    return floorplan(cells, f"cores of chip {chip} by population")
+
+
+def _hottest(facts: dict[str, Any]) -> float:
+    return max((c["packets"] for c in facts["traffic"]["cores"]), default=0.0)
+
+
+def _heat(facts: dict[str, Any], chip: tuple[int, int]) -> Markup:
+    cells, most = {}, _hottest(facts)
+    for c in _of(facts, chip):
+        share = c["packets"] / most if most else 0.0
+        cells[c["pe"]] = Cell(
+            box="heat", ink="onheat" if share > 0.6 else "ink", opacity=0.06 + 0.94 * share,
+            words=compact(round(c["packets"])),
+            title=f"PE {c['pe']}: {printable(c['population'])}\n{c['packets']:,.1f} packets per recording\n"
+            f"worst tick {c['worst_tick']:,} packets, {c['ticks_over_fifo']:,} ticks over the FIFO\n"
+            f"worst tick {c['cycles_worst_tick']:,.0f} cycles (estimate)",
+        )
+    return floorplan(cells, f"packets per core of chip {chip}")
+
+
+def _rasters(report: Report, place: dict[str, int]) -> list[tuple[str, Chart]]:
+    r = report.recording
+    names = [p.name for p in r.image.populations if p.name in report.activity.spikes][:RASTERS]
+    return [(n, raster(place[n], r.steps, r.image[n].size, spikes_of(r, n, 0))) for n in names]
+
+
+def _readouts(report: Report) -> list[tuple[str, Chart]]:
+    r = report.recording
+    return [(o, curves(v[0].reshape(r.steps, -1).astype(np.float64))) for o, v in list(r.readout.items())[:RASTERS]]
+
+
+def _bytes(n: int) -> str:
+    """A number of bytes in few signs.
+
+    >>> _bytes(192), _bytes(834340)
+    ('192 B', '834 kB')
+    """
+    said = compact(n)
+    number = said.rstrip("kMG")
+    return f"{number} {said[len(number):]}B"

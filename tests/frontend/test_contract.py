@@ -1,0 +1,142 @@
+"""What is inferred, given or refused, and that each entry says why."""
+
+import nir
+import nir_networks as networks
+import numpy as np
+import pytest
+
+from s2nir.errors import ContractError, S2NirWarning
+from s2nir.frontend import contract_report, load, to_nir
+from s2nir.graph import Compare, Integrator, Loops, Reset
+
+
+def two(tau1, r1, tau2, r2):
+    a, b = (
+        networks.lif(1, tau=np.array([tau1]), r=np.array([r1])),
+        networks.lif(1, tau=np.array([tau2]), r=np.array([r2])),
+    )
+    return networks.line((1,), a, b, (1,))
+
+
+@pytest.mark.parametrize(
+    ("network", "dt"),
+    [
+        (two(2e-3, 2.0, 5e-3, 5.0), 1e-3),
+        (two(2e-3, 20.0, 2e-3, 20.0), 1e-4),
+        (two(2e-3, 2.0 * (1 + 4e-7), 5e-3, 5.0), 1e-3),
+        (networks.line((1,), networks.cuba(1), (1,)), 1e-4),
+    ],
+)
+def test_dt_that_the_file_proves(network, dt):
+    graph = load(network, reset="zero")
+    assert graph.dt == dt
+    assert any(n.startswith("dt: ") and "tau / r is" in n for n in graph.notes)
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        (two(2e-3, 2.0, 2e-3, 2.0), "tau / r is 0.001 s, but one time constant proves nothing"),
+        (two(2e-3, 2.0, 5e-3, 5.1), "tau / r differs between neurons"),
+        (two(2e-3, -2.0, 5e-3, -5.0), "not above 0 everywhere"),
+        (two(2e-3, 0.0, 5e-3, 5.0), "not above 0 everywhere"),
+        (networks.line((1,), nir.Delay(np.ones(1)), networks.integrate(1), (1,)), "no neuron has a time constant"),
+    ],
+)
+def test_dt_that_is_not_proven_is_asked_for(network, reason):
+    with pytest.raises(ContractError, match=rf"dt: .*{reason}.* Pass dt= in seconds \(n0"):
+        load(network, reset="zero")
+
+
+def test_integrate_and_fire_needs_no_dt_and_takes_one():
+    network = networks.line((1,), networks.integrate(1), (1,))
+    assert load(network, reset="zero").dt is None
+    assert load(network, reset="zero", dt=1e-3).dt == 1e-3
+
+
+@pytest.mark.parametrize("dt", [0, -1, float("nan"), float("inf"), "fast"])
+def test_dt_is_a_time(dt):
+    with pytest.raises(ContractError, match=r"dt: found .*, needed seconds above 0"):
+        load(networks.line((1,), networks.integrate(1), (1,)), reset="zero", dt=dt)
+
+
+def test_resets_by_population_and_by_enum():
+    network = networks.line((1,), networks.integrate(1), networks.integrate(1), (1,))
+    graph = load(network, reset={"n0": "subtract", "n1": Reset.ZERO}, reset_late={"n0": True}, compare={"n1": ">="})
+    assert (graph["n0"].reset, graph["n0"].reset_late, graph["n0"].compare) == (Reset.SUBTRACT, True, Compare.GREATER)
+    assert (graph["n1"].reset, graph["n1"].reset_late, graph["n1"].compare) == (
+        Reset.ZERO,
+        False,
+        Compare.GREATER_EQUAL,
+    )
+    with pytest.raises(ContractError, match="n1 reset: NIR does not say"):
+        load(network, reset={"n0": "zero"})
+    with pytest.raises(ContractError, match="reset: 'n7' is no population that spikes; there are n0, n1"):
+        load(network, reset={"n7": "zero"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("reset", "hard"), ("integrator", "rk4"), ("compare", ">>"), ("loops", "yes"), ("reset_late", "no")],
+)
+def test_unknown_words_are_answered_with_the_known(name, value):
+    with pytest.raises(ContractError, match=f"{name}.*found '{value}'.*(allowed are|needed)"):
+        load(networks.line((1,), networks.integrate(1), (1,)), **{"reset": "zero", name: value})
+
+
+def test_metadata_are_followed_unless_something_is_passed():
+    network = networks.line((1,), networks.lif(1), (1,))
+    made = to_nir(
+        load(
+            network, dt=1e-4, reset="subtract", integrator="exponential", compare=">=", reset_late=True, loops="machine"
+        )
+    )
+    graph = load(made)
+    p = graph["n0"]
+    assert (graph.dt, graph.integrator, graph.loops) == (1e-4, Integrator.EXPONENTIAL, Loops.MACHINE)
+    assert (p.reset, p.reset_late, p.compare) == (Reset.SUBTRACT, True, Compare.GREATER_EQUAL)
+    other = load(made, dt=2e-4, reset="zero", compare=">")
+    assert (other.dt, other["n0"].reset, other["n0"].reset_late) == (2e-4, Reset.ZERO, False)
+    assert other["n0"].compare is Compare.GREATER
+
+
+def test_metadata_that_make_no_sense_are_refused():
+    network = networks.line((1,), networks.lif(1), (1,))
+    network.metadata = {"s2nir_dt": "soon"}
+    with pytest.raises(ContractError, match="metadata s2nir_dt: found 'soon'"):
+        load(network, reset="zero")
+
+
+def test_report_says_what_is_missing_and_shows_the_network():
+    report = contract_report(two(2e-3, 2.0, 2e-3, 2.0))
+    assert [e.item for e in report.missing] == ["dt", "n0 reset", "n1 reset"]
+    assert report.populations == ("in: Input 1, 1 sources", "n0: LIF 1, 1 neurons", "n1: LIF 1, 1 neurons")
+    assert report.projections == (
+        "in -> n0: an edge as one sparse, 1 weights",
+        "n0 -> n1: an edge as one sparse, 1 weights",
+    )
+    assert "Pass dt= in seconds" in str(report)
+
+
+def test_report_of_a_full_network_and_of_a_graph():
+    network = networks.convolutional()
+    full = contract_report(network, dt=1e-4, reset="zero")
+    assert not full.missing
+    assert "s1 -> s2: SumPool2d + Conv2d as one conv, 108 weights" in full.projections
+    again = contract_report(load(network, dt=1e-4, reset="zero"))
+    assert again.populations == full.populations
+    assert [e.value for e in again.entries] == [e.value for e in full.entries]
+    with pytest.raises(ContractError, match="larger than the time constant"):
+        contract_report(network, dt=1.0, reset="zero")
+
+
+def test_loops_with_a_choice_are_warned_of():
+    nodes = {
+        "in": nir.Input(np.array([1])),
+        "a": networks.integrate(1),
+        "b": networks.integrate(1),
+        "out": nir.Output(np.array([1])),
+    }
+    network = networks.graph(nodes, [("in", "a"), ("a", "b"), ("b", "a"), ("b", "out")])
+    with pytest.warns(S2NirWarning, match="loop through a, b: the step is taken by"):
+        load(network, reset="zero", loops="machine")

@@ -1,0 +1,526 @@
+"""Every command on small networks and on real ones: what it prints, what it writes, how it ends."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+import types
+import zipfile
+from pathlib import Path
+
+import nir
+import numpy as np
+import pytest
+
+import s2nir
+from s2nir.cli import main, parser
+from s2nir.spikefiles import poisson, read_spikes
+
+SHARED = Path(__file__).parents[1].parent / "shared"
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the folder shared with others' networks is not here")
+CNN = SHARED / "models" / "cnn_sinabs.nir"
+BRAILLE = SHARED / "models" / "braille_noDelay_noBias_subtract.nir"
+LETTER = SHARED / "data" / "braille" / "test_0_input.npy"
+
+
+def network(path, outs=3, hidden="hidden", metadata=None):
+    """Input -> dense -> LIF -> dense -> IF in a file; two time constants, so that dt is proven."""
+    rng = np.random.default_rng(5)
+    tau = np.linspace(0.01, 0.02, 4)
+    nodes = {
+        "input": nir.Input(np.array([5])),
+        "fc1": nir.Linear(weight=rng.normal(0.4, 0.3, (4, 5))),
+        hidden: nir.LIF(tau=tau, r=tau / 1e-3, v_leak=np.zeros(4), v_threshold=np.ones(4), v_reset=np.zeros(4)),
+        "fc2": nir.Linear(weight=rng.normal(0.4, 0.3, (outs, 4))),
+        "out": nir.IF(r=np.ones(outs), v_threshold=np.ones(outs), v_reset=np.zeros(outs)),
+        "output": nir.Output(np.array([outs])),
+    }
+    nir.write(str(path), nir.NIRGraph(nodes=nodes, edges=list(zip(list(nodes), list(nodes)[1:], strict=False))))
+    return str(path)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return network(tmp_path / "net.nir")
+
+
+@pytest.fixture
+def spikes(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.random.default_rng(3).poisson(0.4, (4, 30, 5)).astype(np.uint8))
+    return str(path)
+
+
+@pytest.fixture
+def image(file, tmp_path):
+    path = str(tmp_path / "net.s2.h5")
+    assert main(["map", file, "--reset", "subtract", "-o", path]) == 0
+    return path
+
+
+def answer(capsys, *argv):
+    """Exit code and the one JSON object on stdout."""
+    capsys.readouterr()
+    code = main([*argv, "--json"])
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert out.endswith("\n")
+    found = json.loads(out, parse_constant=lambda name: pytest.fail(name))
+    assert found["command"] == argv[0]
+    return code, found
+
+
+def wrong(capsys, *argv):
+    """The words of a wrong use."""
+    with pytest.raises(SystemExit, match="2"):
+        main(list(argv))
+    return capsys.readouterr().err
+
+
+def test_check_prints_contract_network_and_fit(capsys, file):
+    assert main(["check", file, "--reset", "zero"]) == 0
+    out = capsys.readouterr().out
+    for part in ("dt: 0.001 s (tau / r", "hidden reset: zero (passed as reset=)", "out: IF 3, 3 neurons",
+                 "Linear as one dense", "parameters", "fits on 2 of 148 cores and 1 for input"):
+        assert part in out
+
+
+def test_check_without_a_reset_still_prints_what_is_known(capsys, file):
+    assert main(["check", file]) == 1
+    out = capsys.readouterr().out
+    assert "out: IF 3, 3 neurons" in out
+    assert 'Pass reset="subtract"' in out
+    assert "incomplete: hidden reset, out reset; pass --reset RESET" in out
+    code, found = answer(capsys, "check", file)
+    assert (code, found["missing"], found["fits"]) == (1, ["hidden reset", "out reset"], None)
+
+
+def test_check_as_json(capsys, file):
+    code, found = answer(capsys, "check", file, "--reset", "hidden=zero", "--reset", "out=subtract")
+    assert code == 0
+    assert found["fits"] is True
+    assert {e["item"]: e["value"] for e in found["contract"]}["out reset"] == "subtract"
+    assert found["graph"]["weights"] == 4 * 5 + 3 * 4
+    assert found["fit"]["cores_neurons"] == 2
+
+
+def test_check_says_what_does_not_fit_and_why(capsys, tmp_path):
+    n = 3000
+    nodes = {
+        "input": nir.Input(np.array([n])), "fc": nir.Linear(weight=np.ones((1, n), np.float32)),
+        "if": nir.IF(r=np.ones(1), v_threshold=np.ones(1), v_reset=np.zeros(1)), "output": nir.Output(np.array([1])),
+    }
+    graph = nir.NIRGraph(nodes=nodes, edges=[("input", "fc"), ("fc", "if"), ("if", "output")])
+    path = str(tmp_path / "wide.nir")
+    nir.write(path, graph)
+    assert main(["check", path, "--reset", "zero"]) == 1
+    assert re.search(r"does not fit: if: one neuron alone takes \d+ bytes", capsys.readouterr().out)
+    code, found = answer(capsys, "check", path, "--reset", "zero")
+    assert (code, found["fits"], found["why"]["kind"]) == (1, False, "MappingError")
+    code, found = answer(capsys, "map", path, "--reset", "zero", "-o", str(tmp_path / "no.s2.h5"))
+    assert (code, found["error"]["kind"]) == (1, "MappingError")
+    assert not (tmp_path / "no.s2.h5").exists()
+
+
+def test_check_of_an_image(capsys, image):
+    code, found = answer(capsys, "check", image)
+    assert (code, found["fits"], found["breaches"]) == (0, True, [])
+    assert "has been settled" in wrong(capsys, "check", image, "--reset", "zero")
+
+
+def test_quantize_prints_a_table(capsys, file, spikes):
+    assert main(["quantize", file, "--reset", "zero", "--bits", "3", "--calibration", spikes]) == 0
+    out = capsys.readouterr().out
+    assert "|w| <= 3" in out
+    assert "input error" in out
+
+
+def test_quantize_says_what_it_does_to_each_population(capsys, file, spikes):
+    errors = []
+    for bits in ("3", "8"):
+        code, found = answer(capsys, "quantize", file, "--reset", "zero", "--bits", bits, "--calibration", spikes)
+        assert code == 0
+        row = next(r for r in found["populations"] if r["population"] == "hidden")
+        assert row["weights"] == 20
+        assert row["largest"] == found["limit"]
+        errors.append((row["weight_error"], row["input_error"]))
+    assert errors[0][0] > 4 * errors[1][0] > 0
+    assert errors[0][1] > 4 * errors[1][1] > 0
+
+
+def test_quantize_counts_clipped_and_dead(capsys, file):
+    _, found = answer(capsys, "quantize", file, "--reset", "zero", "--percentile", "50", "--per", "population")
+    assert sum(r["over"] for r in found["populations"]) > 0
+    code, found = answer(capsys, "quantize", file, "--reset", "zero", "--percentile", "auto")
+    assert (code, found["error"]["kind"]) == (1, "QuantizeError")
+
+
+def test_errors_of_integers_are_as_by_hand(file):
+    from s2nir.weights import weigh
+
+    graph = s2nir.load(file, reset="zero")
+    network_ = s2nir.quantize(graph, s2nir.PTQ(bits=4))
+    x = np.random.default_rng(3).poisson(0.4, (2, 30, 5))
+    row = next(r for r in weigh(graph, network_, x) if r.population == "hidden")
+    a, b = graph.into("hidden")[0].connection.weight, network_.into("hidden")[0].connection.weight
+    off = b / network_["hidden"].full("weight_scale")[:, None] - a
+    assert row.weight_error == pytest.approx(np.sqrt((off**2).sum() / (a**2).sum()))
+    assert row.input_error == pytest.approx(np.sqrt(((x @ off.T) ** 2).sum() / ((x @ a.T) ** 2).sum()))
+
+
+def test_map_writes_an_image_that_runs(capsys, image, spikes):
+    code, found = answer(capsys, "run", image, "--input", spikes)
+    assert (code, found["recordings"], found["steps"]) == (0, 4, 30)
+    assert found["image"] == s2nir.MachineImage.load(image).digest
+
+
+def test_run_is_the_library(capsys, file, spikes, tmp_path):
+    out, page = tmp_path / "spikes.npz", tmp_path / "run.html"
+    code, found = answer(capsys, "run", file, "--reset", "subtract", "--input", spikes, "-o", str(out),
+                         "--report", str(page), "--threads", "2")
+    assert code == 0
+    d = s2nir.deploy(file, np.load(spikes), reset="subtract")
+    with np.load(out) as held:
+        assert set(held.files) == set(d.recording.spikes)
+        for name in held.files:
+            assert (held[name] == d.recording.spikes[name]).all()
+    assert {p["population"]: p["spikes"] for p in found["populations"]} == {
+        n: int(s.sum()) for n, s in d.recording.spikes.items()
+    }
+    assert page.read_text().startswith("<!doctype html>")
+    assert main(["run", file, "--reset", "subtract", "--input", spikes]) == 0
+    assert "decisions at output: neuron" in capsys.readouterr().out
+
+
+def test_run_writes_the_same_file_twice(file, spikes, tmp_path):
+    for name in ("a.npz", "b.npz"):
+        assert main(["run", file, "--reset", "zero", "--input", spikes, "-o", str(tmp_path / name)]) == 0
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_poisson_is_the_same_for_a_seed(capsys, file):
+    runs = [answer(capsys, "run", file, "--reset", "zero", "--poisson", "0.3", "--steps", "40", "--seed", s)[1]
+            for s in ("1", "1", "2")]
+    assert runs[0] == runs[1] != runs[2]
+    assert runs[0]["steps"] == 40
+
+
+def test_poisson_has_its_rate():
+    p = types.SimpleNamespace(name="in", shape=(20,))
+    found = poisson([p], 0.3, 2000, 1, 255)["in"]
+    assert found.mean() == pytest.approx(0.3, rel=0.03)
+    with pytest.raises(s2nir.S2NirError, match="a rate of 300"):
+        poisson([p], 300, 10, 1, 255)
+
+
+def test_inputs_by_name(capsys, file, tmp_path):
+    x = np.ones((6, 5), np.uint8)
+    np.savez(tmp_path / "x.npz", input=x)
+    code, found = answer(capsys, "run", file, "--reset", "zero", "--input", str(tmp_path / "x.npz"))
+    assert (code, found["steps"]) == (0, 6)
+    np.savez(tmp_path / "y.npz", other=x)
+    code, found = answer(capsys, "run", file, "--reset", "zero", "--input", str(tmp_path / "y.npz"))
+    assert (code, found["error"]["kind"]) == (3, "InputError")
+
+
+def test_report_compares_and_writes_the_page(capsys, file, spikes, tmp_path):
+    page = tmp_path / "run.html"
+    code, found = answer(capsys, "report", file, "--reset", "subtract", "--input", spikes, "-o", str(page),
+                         "--min-match", "0")
+    assert code == 0
+    assert "Float against integer" in page.read_text()
+    assert found["match"] == min(p["match"] for p in found["report"]["fidelity"]["populations"])
+    assert main(["report", file, "--reset", "subtract", "--input", spikes]) == 0
+    assert "float against integer over 4 recordings" in capsys.readouterr().out
+
+
+def test_report_fails_below_the_match_that_is_asked_for(capsys, file, spikes):
+    argv = ["report", file, "--reset", "subtract", "--input", spikes, "--bits", "2", "--min-match", "1"]
+    assert main(argv) == 1
+    assert "asked for 100.0000%" in capsys.readouterr().err
+
+
+def test_board_mode_takes_the_boards_comparison_and_onset(capsys, file):
+    code, found = answer(capsys, "check", file, "--reset", "zero", "--like", "py-spinnaker2")
+    assert code == 0
+    assert {e["item"]: e["value"] for e in found["contract"]}["out compare"] == "V >= threshold"
+
+
+def test_demo_passes_on_what_it_makes(capsys, monkeypatch, tmp_path):
+    made = types.ModuleType("s2nir.demo")
+
+    def demo(out, progress):
+        progress("training nothing")
+        return {"accuracy_float": 0.5, "cores": 2, "report": out / "run.html"}
+
+    made.demo = demo
+    monkeypatch.setitem(sys.modules, "s2nir.demo", made)
+    code, found = answer(capsys, "demo", "-o", str(tmp_path))
+    assert (code, found["cores"], found["report"]) == (0, 2, str(tmp_path / "run.html"))
+    assert main(["demo", "-o", str(tmp_path)]) == 0
+    assert "accuracy float: 0.5" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"", b"not HDF5", b"\x89HDF\r\n\x1a\n" + bytes(200), b"\x93NUMPY\x01\x00"])
+@pytest.mark.parametrize("command", ["check", "quantize", "map", "run", "report"])
+def test_bad_networks_are_bad_input(capsys, tmp_path, spikes, command, content):
+    path = tmp_path / "bad.nir"
+    path.write_bytes(content)
+    more = {"map": ["-o", str(tmp_path / "m.h5")], "run": ["--input", spikes], "report": ["--input", spikes]}
+    code, found = answer(capsys, command, str(path), "--reset", "zero", *more.get(command, []))
+    assert (code, found["error"]["kind"]) == (3, "LoadError")
+
+
+def test_a_damaged_image_is_bad_input(capsys, image, spikes):
+    held = bytearray(Path(image).read_bytes())
+    held[len(held) // 2] ^= 0xFF
+    Path(image).write_bytes(bytes(held))
+    code, found = answer(capsys, "run", image, "--input", spikes)
+    assert (code, found["error"]["kind"]) in ((3, "ImageError"), (3, "LoadError"))
+
+
+def npy(array, **options):
+    stream = io.BytesIO()
+    np.save(stream, array, **options)
+    return stream.getvalue()
+
+
+def declared(shape):
+    """A header that promises more than there is."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return stream.getvalue()
+
+
+def zipped(**members):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as held:
+        for name, data in members.items():
+            held.writestr(f"{name}.npy", data)
+    return stream.getvalue()
+
+
+BAD_SPIKES = {
+    "empty": b"",
+    "text": b"1 2 3",
+    "header-only": declared((1 << 40, 5)),
+    "negative": declared((-1, 5)),
+    "cut": npy(np.ones((30, 5), np.uint8))[:-7],
+    "objects": npy(np.array([{"a": 1}], object), allow_pickle=True),
+    "words": npy(np.array(["a", "b"])),
+    "wrong-shape": npy(np.ones((30, 6), np.uint8)),
+    "scalar": npy(np.array(3)),
+    "too-many": npy(np.full((30, 5), 300)),
+    "half": npy(np.full((30, 5), 0.5)),
+    "nan": npy(np.full((30, 5), np.nan)),
+    "zip-empty": zipped(),
+    "zip-junk": zipped(input=b"junk"),
+    "zip-object": zipped(input=npy(np.array([{"a": 1}], object), allow_pickle=True)),
+    "zip-cut": zipped(input=npy(np.ones((30, 5), np.uint8)))[:-30],
+}
+
+
+@pytest.mark.parametrize("kind", BAD_SPIKES)
+def test_bad_spikes_are_bad_input(capsys, file, tmp_path, kind):
+    path = tmp_path / "bad.npy"
+    path.write_bytes(BAD_SPIKES[kind])
+    code, found = answer(capsys, "run", file, "--reset", "zero", "--input", str(path))
+    assert (code, found["error"]["kind"]) == (3, "InputError")
+
+
+def test_nothing_is_unpickled(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (pytest.fail, ("it was unpickled",))
+
+    path = tmp_path / "x.npy"
+    path.write_bytes(npy(np.array([Bomb()], object), allow_pickle=True))
+    with pytest.raises(s2nir.S2NirError, match="objects are not read"):
+        read_spikes(str(path))
+
+
+def test_large_archives_are_refused_before_they_expand(tmp_path):
+    path = tmp_path / "x.npz"
+    path.write_bytes(zipped(input=npy(np.zeros((4000, 50), np.uint8))))
+    with pytest.raises(s2nir.S2NirError, match="200128 bytes expanded, allowed are 100000"):
+        read_spikes(str(path), max_bytes=100_000)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["u1", ">i4", "f8", "?"])
+def test_spike_files_are_read_as_numpy_reads_them(tmp_path, order, dtype):
+    x = np.asarray(np.random.default_rng(1).integers(0, 2, (3, 4, 5)).astype(dtype), order=order)
+    np.save(tmp_path / "x.npy", x)
+    found = read_spikes(str(tmp_path / "x.npy"))
+    assert found.dtype == x.dtype
+    assert (found == x).all()
+
+
+def test_missing_files_are_bad_input(capsys, file, tmp_path):
+    code, found = answer(capsys, "run", file, "--reset", "zero", "--input", str(tmp_path / "no.npy"))
+    assert (code, "there is no such file" in found["error"]["message"]) == (3, True)
+    code, found = answer(capsys, "map", file, "--reset", "zero", "-o", str(tmp_path / "no" / "m.h5"))
+    assert (code, "there is no folder" in found["error"]["message"]) == (3, True)
+    assert answer(capsys, "map", file, "--reset", "zero", "-o", str(tmp_path))[0] == 3
+
+
+@pytest.mark.parametrize("argv", [
+    [], ["nothing"], ["check"], ["run", "x"], ["run", "x", "--poisson", "1", "--input", "y"], ["map", "x"],
+    ["check", "x", "--reset", "soft"], ["check", "x", "--reset", "=zero"], ["check", "x", "--compare", "a=="],
+    ["check", "x", "--dt", "0"], ["check", "x", "--dt", "nan"], ["check", "x", "--bits", "9"],
+    ["check", "x", "--percentile", "101"], ["check", "x", "--like", "me"], ["run", "x", "--poisson", "-1"],
+    ["run", "x", "--poisson", "1", "--steps", "0"], ["report", "x", "--input", "y", "--min-match", "2"],
+    ["check", "x", "--reset", "zero", "--reset", "a=none"], ["check", "x", "--reset", "a=zero", "--reset", "a=none"],
+    ["run", "x", "--poisson", "1", "--report", "run.pdf"], ["report", "x", "--poisson", "1", "-o", "run"],
+])
+def test_wrong_use_ends_with_2(capsys, argv):
+    assert "usage: s2nir" in wrong(capsys, *argv)
+
+
+def test_commands_of_networks_do_not_take_images(capsys, image, spikes):
+    assert "is an image" in wrong(capsys, "quantize", image)
+    assert "is an image" in wrong(capsys, "report", image, "--input", spikes)
+
+
+@pytest.mark.parametrize(("text", "found"), [
+    (">=", (None, ">=")), (">", (None, ">")), ("a=>", ("a", ">")), ("a=>=", ("a", ">=")), ("a=b=>=", ("a=b", ">=")),
+])
+def test_names_and_comparisons_are_told_apart(text, found):
+    assert parser().parse_args(["check", "x", f"--compare={text}"]).compare == [found]
+
+
+@pytest.mark.parametrize("command", ["check", "quantize", "map", "run", "report", "demo"])
+def test_help_has_an_example_that_parses(capsys, command):
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    example = text.split("example: s2nir ")[1].split()
+    assert parser().parse_args(example).command == command
+
+
+def test_an_interrupt_ends_with_130_and_no_traceback(capsys, monkeypatch, file):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("s2nir.commands.load", stop)
+    assert main(["quantize", file, "--reset", "zero"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_warnings_go_to_stderr_and_into_the_json(capsys, file, spikes):
+    code, found = answer(capsys, "quantize", file, "--reset", "zero", "--bits", "2", "--percentile", "5",
+                         "--calibration", spikes, "--like", "py-spinnaker2")
+    assert code == 0
+    assert any("wrap around" in w for w in found["warnings"])
+    argv = ["quantize", file, "--reset", "zero", "--bits", "2", "--percentile", "5", "--like", "py-spinnaker2"]
+    assert main(argv) == 0
+    assert "warning: " in capsys.readouterr().err
+
+
+def test_control_characters_in_names_do_not_reach_the_terminal(capsys, tmp_path):
+    path = network(tmp_path / "net.nir", hidden="a\x1b[31m")
+    assert main(["check", path, "--reset", "zero"]) == 0
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
+    assert "a\\x1b[31m" in said.out
+
+
+def test_tables_and_bars_on_a_terminal(capsys, monkeypatch, file, spikes):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main(["run", file, "--reset", "zero", "--input", spikes]) == 0
+    assert "hidden" in capsys.readouterr().out
+    code, found = answer(capsys, "run", file, "--reset", "zero", "--input", spikes)
+    assert (code, found["recordings"]) == (0, 4)
+
+
+def test_python_m_s2nir(file):
+    argv = [sys.executable, "-m", "s2nir", "check", file, "--json"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["command"] == "check"
+
+
+def test_a_reader_that_leaves_ends_the_command_quietly(file):
+    with subprocess.Popen([sys.executable, "-m", "s2nir", "check", file, "--reset", "zero"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as p:
+        p.stdout.close()
+        assert p.wait(60) == 141
+        assert p.stderr.read() == b""
+
+
+@needs_shared
+def test_the_cnn_fits(capsys):
+    code, found = answer(capsys, "check", str(CNN), "--reset", "subtract")
+    assert (code, found["fits"]) == (0, True)
+    assert found["fit"]["cores"] <= 148
+    assert sum(p["neurons"] for p in found["graph"]["populations"] if p["node"] == "IF") == 8970
+
+
+@needs_shared
+def test_the_real_chip_to_the_bit(capsys, tmp_path):
+    out = tmp_path / "spikes.npz"
+    code, _ = answer(capsys, "run", str(BRAILLE), "--reset", "subtract", "--like", "py-spinnaker2",
+                     "--input", str(LETTER), "-o", str(out))
+    assert code == 0
+    chip = np.load(SHARED / "data" / "braille" / "chip_lif1_noBias_subtract.npy")
+    with np.load(out) as held:
+        assert (held["lif1.lif"][0, :255] == chip[1:256]).all()  # the board's ticks are one behind
+
+
+@needs_shared
+def test_every_real_network_is_checked_without_a_reset(capsys):
+    for path in sorted((SHARED / "models").glob("*.nir")):
+        code, found = answer(capsys, "check", str(path))
+        assert (code, found["fits"]) == (1, None)
+        assert found["populations"]
+
+
+@needs_shared
+def test_report_on_a_real_network(capsys, tmp_path):
+    page = tmp_path / "run.html"
+    code, found = answer(capsys, "report", str(BRAILLE), "--reset", "subtract", "--input", str(LETTER), "-o", str(page),
+                         "--min-match", "0.9")
+    assert code == 0
+    assert found["report"]["fidelity"]["decisions"] == {"output": 1.0}
+    assert page.stat().st_size < 1_000_000
+
+
+def test_bad_calibration_data_are_bad_input(capsys, file, tmp_path):
+    code, found = answer(capsys, "check", file, "--reset", "zero", "--calibration", str(tmp_path / "no.npy"))
+    assert (code, found["error"]["kind"]) == (3, "InputError")
+
+
+def test_weights_that_are_zero_are_not_lost(tmp_path):
+    from s2nir.weights import weigh
+
+    graph = s2nir.load(network(tmp_path / "net.nir"), reset="zero")
+    into = graph.into("hidden")[0]
+    weight = np.array(into.connection.weight)
+    weight[:, 0], weight[0, 1] = 0, 1e-6
+    import dataclasses
+
+    projections = [q for q in graph.projections if q is not into]
+    projections.append(dataclasses.replace(into, connection=dataclasses.replace(into.connection, weight=weight)))
+    graph = dataclasses.replace(graph, projections=tuple(projections))
+    row = next(r for r in weigh(graph, s2nir.quantize(graph)) if r.population == "hidden")
+    assert row.zero == 1
+
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_commands_in_the_docs_parse():
+    lines = [line for line in (DOCS / "commands.md").read_text().splitlines() if line.startswith("s2nir ")]
+    assert len(lines) >= 8
+    for line in lines:
+        parser().parse_args(line.split()[1:])
+
+
+def test_the_report_in_the_docs_runs(tmp_path, monkeypatch):
+    import doctest
+
+    monkeypatch.chdir(tmp_path)
+    assert doctest.testfile(str(DOCS / "report.md"), module_relative=False).failed == 0
+    assert (tmp_path / "run.html").exists()
