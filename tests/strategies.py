@@ -44,10 +44,10 @@ class Plan:
 
 
 @st.composite
-def nir_graphs(draw: Any, faults: int = 10) -> tuple[nir.NIRGraph, dict[str, Any]]:
+def nir_graphs(draw: Any, faults: int = 10, kinds: tuple[str, ...] = FAULTS) -> tuple[nir.NIRGraph, dict[str, Any]]:
     """(network, arguments of `load`): all node kinds, nesting, recurrence, skips, biases, delays; small.
 
-    faults : percent of networks that carry something that must be refused
+    faults : percent of networks that carry something that must be refused; kinds : which of `FAULTS`
     """
     plan = Plan(draw, np.random.default_rng(draw(st.integers(0, 2**32 - 1))))
     kind = plan.pick("row", "image", "image", "signal")
@@ -61,7 +61,7 @@ def nir_graphs(draw: Any, faults: int = 10) -> tuple[nir.NIRGraph, dict[str, Any
     for _ in range(plan.pick(1, 2, 2, 3, 4)):
         _population(plan)
     _ends(plan)
-    fault = plan.pick(*FAULTS) if plan.rng.random() < faults / 100 else ""
+    fault = plan.pick(*kinds) if plan.rng.random() < faults / 100 else ""
     reset = plan.pick("subtract", "zero", "to_value", "none")
     arguments: dict[str, Any] = {"dt": DT, "reset": reset, "integrator": plan.pick("euler", "exponential")}
     arguments["compare"] = plan.pick(None, ">", ">=")

@@ -9,17 +9,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .cli import BOARD, FAILED, FITS, WrongUse
 from .console import Console
 from .emulate import Recording
 from .emulate import run as emulate
 from .errors import InputError, LoadError, S2NirError
+from .files import write_whole
 from .frontend import contract_report, load
 from .graph import Graph
 from .mapping import MachineImage, compile
 from .quantize import PTQ, Network, board_faults
 from .quantize import quantize as to_integers
-from .report import Report, compare, decisions, write_whole
+from .report import Report, compare, decisions
 from .report import report as report_on
 from .spikefiles import poisson, read_spikes, write_arrays
 from .weights import PopulationWeights, weigh
@@ -321,14 +324,13 @@ def _say_fit(image: MachineImage, out: Console) -> dict[str, Any]:
 
 def _graph_values(graph: Graph) -> dict[str, Any]:
     """The network as plain values, with parameter counts."""
-    from .graph.graph import PARAMETERS
-
-    populations = [
+    populations: list[dict[str, Any]] = [
         {
             "name": p.name, "node": p.node, "shape": list(p.shape), "neurons": p.size,
-            "parameters": sum(getattr(p, n).size for n in PARAMETERS if getattr(p, n) is not None),
+            "parameters": sum(v.size for v in values if isinstance(v, np.ndarray)),
         }
         for p in graph.populations
+        for values in [[getattr(p, f.name) for f in dataclasses.fields(p)]]
     ]
     projections = [
         {
@@ -341,7 +343,7 @@ def _graph_values(graph: Graph) -> dict[str, Any]:
     return {
         "digest": graph.digest, "dt": graph.dt, "outputs": dict(graph.outputs), "populations": populations,
         "projections": projections, "weights": weights,
-        "parameters": weights + sum(int(p["parameters"]) for p in populations),
+        "parameters": weights + sum(p["parameters"] for p in populations),
     }
 
 

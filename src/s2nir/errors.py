@@ -2,7 +2,14 @@
 
 
 class S2NirError(Exception):
-    """Parent of every error that s2nir raises on purpose."""
+    """Parent of every error that s2nir raises on purpose.
+
+    rule : a heading of docs/supported-nodes.md, where the error is a limit that this page states; "" otherwise
+    """
+
+    def __init__(self, message: str, rule: str = "") -> None:
+        super().__init__(f"{message} [rule: {rule}]" if rule else message)
+        self.rule = rule
 
 
 class LoadError(S2NirError):
@@ -13,8 +20,7 @@ class UnsupportedError(LoadError):
     """A legal network with a part that s2nir does not take; `rule` names it on the supported-nodes page."""
 
     def __init__(self, rule: str, message: str) -> None:
-        super().__init__(f"{message} [rule: {rule}]")
-        self.rule = rule
+        super().__init__(message, rule)
 
 
 class ContractError(S2NirError):

@@ -82,7 +82,8 @@ def to_arrays(spikes: Any, shapes: Mapping[str, tuple[int, ...]], dt: float | No
     elif len(shapes) == 1:
         given = {next(iter(shapes)): spikes}
     else:
-        raise InputError(f"the network has {len(shapes)} inputs: give a dict by input name ({', '.join(sorted(shapes))})")
+        names = ", ".join(sorted(shapes))
+        raise InputError(f"the network has {len(shapes)} inputs: give a dict by input name ({names})")
     arrays = {name: _one(name, given[name], shapes[name], dt) for name in sorted(shapes)}
     forms = {name: a.shape[:2] for name, a in arrays.items()}
     if len(set(forms.values())) > 1:
@@ -104,8 +105,8 @@ def to_counts(
         if bad.any():
             where = tuple(int(i) for i in np.argwhere(bad)[0])
             raise InputError(
-                f"spikes[{name!r}] at (batch, step, source) {where}: found {a[where]}, a machine takes whole counts from "
-                f"0 to max_count = {max_count}. Give events per step; raise max_count in compile if they are that many."
+                f"spikes[{name!r}] at (batch, step, source) {where}: found {a[where]}, a machine takes whole counts "
+                f"from 0 to max_count = {max_count}. Give events per step; raise max_count in compile if they are as many."
             )
     return {n: a if np.issubdtype(a.dtype, np.unsignedinteger) else a.astype(np.int32) for n, a in arrays.items()}
 

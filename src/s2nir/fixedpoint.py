@@ -43,7 +43,7 @@ def to_integers(values: ArrayLike, rounding: Rounding = Rounding.HALF_EVEN) -> N
     """
     values = np.asarray(values, np.float64)
     whole = np.rint(values) if rounding is Rounding.HALF_EVEN else np.trunc(values)
-    return whole.astype(np.int64)
+    return np.asarray(whole, np.int64)
 
 
 def clip(values: ArrayLike, limit: int) -> NDArray[np.int64]:
@@ -85,7 +85,7 @@ def multiply_decay(state: ArrayLike, decay: ArrayLike) -> NDArray[np.int64]:
     rest = product - (down << DECAY_BITS)
     half = np.int64(1) << (DECAY_BITS - 1)
     up = (rest > half) | ((rest == half) & ((down & 1) == 1))
-    return down + up
+    return np.asarray(down + up, np.int64)
 
 
 def to_state(values: ArrayLike, shift: int) -> NDArray[np.int64]:
@@ -113,5 +113,5 @@ def next_up(threshold: NDArray[Any]) -> NDArray[Any]:
     ([6], True)
     """
     if threshold.dtype == np.float32:
-        return np.nextafter(threshold, np.float32(np.inf), dtype=np.float32)
+        return np.asarray(np.nextafter(threshold, np.float32(np.inf), dtype=np.float32))
     return (threshold.astype(np.int64) + 1).clip(max=INT32_MAX).astype(threshold.dtype)

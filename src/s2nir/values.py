@@ -60,7 +60,7 @@ def _digest(value: Any) -> bytes:
     return h.digest()
 
 
-def _feed(h: Any, value: Any) -> None:  # noqa: PLR0911 - one branch per kind of value
+def _feed(h: Any, value: Any) -> None:
     """Feed one tagged, length-prefixed value, so that no two values give the same bytes."""
     if isinstance(value, np.ndarray):
         array = np.ascontiguousarray(value)

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from real import graph, needs_shared
 
 import s2nir
+from real import graph, needs_shared
 from s2nir.emulate import decode
 from s2nir.errors import ImageError
 from s2nir.graph import Conv, Dense, Graph, Pool, Population, Projection, Reset
@@ -66,8 +66,9 @@ def silenced(image):
 
 def probe(image, watched=None):
     """Membranes (of one core, or all) while every source fires alone once, and the cores its packets reach."""
-    import s2nir.emulate  # noqa: F401
     import sys
+
+    import s2nir.emulate  # noqa: F401
 
     one = sys.modules["s2nir.emulate.run"].one
     program = decode(silenced(image))

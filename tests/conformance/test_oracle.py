@@ -4,9 +4,9 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from real import NETWORKS, graph, needs_shared, spikes_for
 
 import s2nir
+from real import NETWORKS, graph, needs_shared, spikes_for
 from s2nir.emulate import reference
 from s2nir.errors import MappingError
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from real import DATA, MODELS, graph, letters, needs_shared, nmnist, nmnist_labels
 
 import s2nir
+from real import DATA, MODELS, graph, letters, needs_shared, nmnist, nmnist_labels
 from s2nir.graph import Compare, Dense, Graph, Population, Projection, Reset
 
 pytestmark = needs_shared

@@ -1,10 +1,10 @@
 """What is inferred, given or refused, and that each entry says why."""
 
 import nir
-import nir_networks as networks
 import numpy as np
 import pytest
 
+from frontend import nir_networks as networks
 from s2nir.errors import ContractError, S2NirWarning
 from s2nir.frontend import contract_report, load, to_nir
 from s2nir.graph import Compare, Integrator, Loops, Reset

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import h5py
 import nir
-import nir_networks as networks
 import numpy as np
 import pytest
 
+from frontend import nir_networks as networks
 from s2nir.errors import LoadError, S2NirError, S2NirWarning
 from s2nir.frontend import load
 from s2nir.graph import check

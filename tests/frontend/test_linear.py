@@ -4,13 +4,13 @@ import math
 import warnings
 
 import nir
-import nir_networks as networks
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from frontend import nir_networks as networks
 from s2nir.errors import LoadError, S2NirError, S2NirWarning, UnsupportedError
 from s2nir.frontend import load
 from s2nir.graph import Conv, Dense, Sparse

@@ -5,10 +5,10 @@ import warnings
 
 import h5py
 import nir
-import nir_networks as networks
 import numpy as np
 import pytest
 
+from frontend import nir_networks as networks
 from s2nir.errors import ContractError, LoadError, S2NirWarning
 from s2nir.frontend import contract_report, load, to_nir
 from s2nir.graph import check

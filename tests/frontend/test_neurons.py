@@ -3,10 +3,10 @@
 import math
 
 import nir
-import nir_networks as networks
 import numpy as np
 import pytest
 
+from frontend import nir_networks as networks
 from s2nir.errors import ContractError, LoadError, S2NirWarning, UnsupportedError
 from s2nir.frontend import load
 from s2nir.graph import Reset

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import nir
-import nir_networks as networks
 import numpy as np
 import pytest
 
 import s2nir.frontend
+from frontend import nir_networks as networks
 from s2nir.errors import LoadError, S2NirWarning, UnsupportedError
 from s2nir.frontend import load
 from s2nir.graph import Conv, Sparse
@@ -175,10 +175,11 @@ def test_recurrence_within_a_nested_graph():
 
 
 def test_every_rule_stands_on_the_page():
-    code = "".join(p.read_text() for p in Path(s2nir.frontend.__file__).parent.glob("*.py"))
+    code = "".join(p.read_text() for p in Path(s2nir.__file__).parent.rglob("*.py"))
     raised = set(re.findall(r'UnsupportedError\(\s*"([a-z-]+)"', code)) | set(
         re.findall(r'_synapses\("[a-z]+"|"(too-many-synapses)"', code)
     ) - {""}
+    raised |= set(re.findall(r'rule="([a-z0-9-]+)"', code))
     page = (Path(__file__).parents[2] / "docs" / "supported-nodes.md").read_text()
     described = set(re.findall(r"^### ([a-z-]+)$", page, re.MULTILINE))
     assert raised == described

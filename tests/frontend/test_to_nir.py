@@ -4,11 +4,11 @@ import copy
 import warnings
 
 import nir
-import nir_networks as networks
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from frontend import nir_networks as networks
 from s2nir.errors import S2NirError, S2NirWarning, UnsupportedError
 from s2nir.frontend import contract_report, load, to_nir
 from s2nir.graph import Conv, Dense, Graph, Population, Projection, Reset, Sparse, check

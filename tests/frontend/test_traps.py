@@ -2,10 +2,10 @@
 
 import h5py
 import nir
-import nir_networks as networks
 import numpy as np
 import pytest
 
+from frontend import nir_networks as networks
 from s2nir.errors import LoadError, S2NirWarning, UnsupportedError
 from s2nir.events import Events, to_arrays
 from s2nir.frontend import load

@@ -5,10 +5,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from nets import HOSTILE, QUOTES, readout, several, small
-from nets import spikes as drive
 
 import s2nir
+from report.nets import HOSTILE, QUOTES, readout, several, small
+from report.nets import spikes as drive
 from s2nir.machine import NODES, PES, floor_position
 from s2nir.report import report
 from s2nir.report.charts import DOTS, raster

@@ -33,11 +33,11 @@ class State(NamedTuple):
 
 
 class Input(NamedTuple):
-    """Packets of the inputs, sorted by tick: start (ticks + 1), source, count."""
+    """Packets of the inputs, sorted by tick: start (ticks + 1), source, number of packets."""
 
     start: NDArray[np.int64]
     source: NDArray[np.int64]
-    count: NDArray[np.int64]
+    number: NDArray[np.int64]
 
 
 class Output(NamedTuple):
@@ -45,7 +45,7 @@ class Output(NamedTuple):
 
     tick: NDArray[np.int32]
     source: NDArray[np.int32]
-    count: NDArray[np.int32]
+    number: NDArray[np.int32]
     watch: NDArray[np.int64]
     v: NDArray[Any]
 
@@ -145,7 +145,7 @@ def step_float(p: Any, g: Any, s: Any, tick: int, at: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def multiply_decay(state: int, decay: int) -> int:
+def multiply_decay(state: Any, decay: Any) -> Any:
     """state * decay / 2**31, rounded half to even."""
     product = state * decay
     down = product >> 31
@@ -157,7 +157,7 @@ def multiply_decay(state: int, decay: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def hold(value: int, saturated: Any, n: int) -> int:
+def hold(value: Any, saturated: Any, n: int) -> Any:
     """A value within int32; counts where it was not."""
     if value > INT32_MAX:
         saturated[n] += 1
@@ -269,7 +269,10 @@ def run_ticks(
     p: Any, g: Any, y: Any, s: Any, given: Any, out: Any, fixed: Any, size: int, slots: int, tick: int, ticks: int,
     kept: int,
 ) -> tuple[int, int]:
-    """`fixed` is None for float32, so that each format compiles without the other's branch. Ticks from `tick` on, until `ticks` or until the output has no room; returns the next tick and what is kept."""
+    """Ticks from `tick` on, until `ticks` or until the output has no room; returns the next tick and what is kept.
+
+    `fixed` is None for float32, so that each format compiles without the other's branch.
+    """
     source, count, base = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(slots, np.int64)
     while tick < ticks:
         if kept + size > out.tick.size:
@@ -288,10 +291,10 @@ def run_ticks(
         for k in range(found):
             out.tick[kept] = tick
             out.source[kept] = source[k]
-            out.count[kept] = count[k]
+            out.number[kept] = count[k]
             kept += 1
             deliver(y, s, base, source[k], count[k])
         for k in range(given.start[tick], given.start[tick + 1]):
-            deliver(y, s, base, given.source[k], given.count[k])
+            deliver(y, s, base, given.source[k], given.number[k])
         tick += 1
     return tick, kept

@@ -318,7 +318,7 @@ def _convolve(
         kernel = r.kernels[at : at + size].reshape(g.per_in, g.kh, g.kw, c1 - c0)
         at += g.kernel_bytes(c1 - c0)
         apart = g.stride_x // np.gcd(g.stride_x, g.dilation_x)  # taps this far apart meet neighbouring targets
-        order = sorted(range(g.kw), key=lambda k, n=int(apart): (k % n, -k))
+        order = np.lexsort((-np.arange(g.kw), np.arange(g.kw) % apart))
         rank = np.argsort(order)
         begin = pieces.keep(np.ascontiguousarray(kernel[:, :, order]).ravel())
         source, c, y, x = _coordinates(r, number, arriving)

@@ -73,7 +73,7 @@ class Recording:
 
     def decisions(self, name: str) -> NDArray[np.int64]:
         """int (batch): the neuron with most spikes over the aligned steps, ties to the lowest index."""
-        return self.counts[name].reshape(self.batch, -1).argmax(axis=1)
+        return np.asarray(self.counts[name].reshape(self.batch, -1).argmax(axis=1))
 
     @property
     def readout(self) -> Lazy:
@@ -105,20 +105,21 @@ class Recording:
 
     def packets_per_core(self) -> NDArray[np.int64]:
         """int (batch, cores): packets that arrive at each core of the image, over all ticks."""
-        return self.packets_per_tick().sum(axis=1)
+        return np.array([self._arrivals(b).sum(axis=0) for b in range(self.batch)], np.int64)
 
     def packets_per_tick(self) -> NDArray[np.int64]:
         """int (batch, ticks, cores): packets that arrive, by the tick in which they were sent."""
+        return np.array([self._arrivals(b) for b in range(self.batch)], np.int64)
+
+    def _arrivals(self, b: int) -> NDArray[np.int64]:
+        """int (ticks, cores) of one recording, from what each class of sources sent and the cores it reaches."""
         reach, of = self.program.reach, self.program.reach_of
-        found = np.zeros((self.batch, self.ticks, reach.shape[1]), np.int64)
-        for b in range(self.batch):
-            sent = np.zeros((self.ticks, reach.shape[0]))
-            tick, source, count = self.events[b]
-            np.add.at(sent, (tick, of[source]), count)
-            start, source, count = self.inputs[b]
-            np.add.at(sent, (np.repeat(np.arange(self.ticks), np.diff(start)), of[source]), count)
-            found[b] = (sent @ reach).astype(np.int64)
-        return found
+        sent = np.zeros((self.ticks, reach.shape[0]))
+        tick, source, count = self.events[b]
+        np.add.at(sent, (tick, of[source]), count)
+        start, source, count = self.inputs[b]
+        np.add.at(sent, (np.repeat(np.arange(self.ticks), np.diff(start)), of[source]), count)
+        return np.asarray((sent @ reach).astype(np.int64))
 
     def packets_per_link(self) -> dict[tuple[tuple[int, int], int], int]:
         """Packets over each link between chips, by (chip, link); empty on one chip, where no tree leaves it."""
@@ -145,14 +146,22 @@ class Recording:
 
     def _counts(self, name: str) -> NDArray[np.int64]:
         p = self.image[name]
-        if p.kind == "input":
-            return self._raster(p, 0, self.steps).astype(np.int64).sum(axis=1)
         number = self._number(p)
         found = np.zeros((self.batch, p.size), np.int64)
-        for b, (tick, source, _) in enumerate(self.events):
-            of = number[source[(tick >= p.lag) & (tick < p.lag + self.steps)]]
-            found[b] = np.bincount(of[of >= 0], minlength=p.size)
+        for b in range(self.batch):
+            tick, source, count = self._sent(p, b)
+            of = number[source]
+            mine = (of >= 0) & (tick >= p.lag) & (tick < p.lag + self.steps)
+            np.add.at(found[b], of[mine], count[mine])
         return found.reshape(self.batch, *p.shape)
+
+    def _sent(self, p: PopulationInfo, b: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Tick, source and count of the packets that a kind of population sent in one recording."""
+        if p.kind != "input":
+            tick, source, count = self.events[b]
+            return tick, source, count
+        start, source, count = self.inputs[b]
+        return np.repeat(np.arange(self.ticks), np.diff(start)), source, count
 
     def _number(self, p: PopulationInfo) -> NDArray[np.int64]:
         """Place in the population of every source, -1 for others."""
@@ -164,11 +173,7 @@ class Recording:
         number = self._number(p)
         raster = np.zeros((self.batch, end - first, p.size), np.uint8)
         for b in range(self.batch):
-            if p.kind == "input":
-                start, source, count = self.inputs[b]
-                tick = np.repeat(np.arange(self.ticks), np.diff(start))
-            else:
-                tick, source, count = self.events[b]
+            tick, source, count = self._sent(p, b)
             of = number[source]
             mine = (of >= 0) & (tick >= first) & (tick < end)
             raster[b, tick[mine] - first, of[mine]] = np.minimum(count[mine], 255)

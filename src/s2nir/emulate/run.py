@@ -142,7 +142,8 @@ def one(
     given = kernels.Input(*packets)
     tick = kept = 0
     room = 4 * size + 1024
-    out = kernels.Output(*(np.zeros(room, np.int32) for _ in range(3)), watch, membranes)
+    sent = [np.zeros(room, np.int32) for _ in range(3)]
+    out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes)
     while True:
         tick, kept = kernels.run_ticks(
             ready.neurons, ready.groups, ready.synapses, state, given, out, True if fixed else None, size,
@@ -150,6 +151,6 @@ def one(
         )
         if tick == ticks:
             break
-        longer = [np.concatenate([a, np.zeros(a.size, np.int32)]) for a in (out.tick, out.source, out.count)]
-        out = kernels.Output(*longer, watch, membranes)
-    return (out.tick[:kept].copy(), out.source[:kept].copy(), out.count[:kept].copy()), membranes, state.saturated
+        sent = [np.concatenate([a, np.zeros(a.size, np.int32)]) for a in (out.tick, out.source, out.number)]
+        out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes)
+    return (out.tick[:kept].copy(), out.source[:kept].copy(), out.number[:kept].copy()), membranes, state.saturated

@@ -20,7 +20,7 @@ def apply(connection: Connection, x: NDArray[Any]) -> NDArray[Any]:
     Delays of single synapses are not looked at.
     """
     if isinstance(connection, Dense):
-        return x @ connection.weight.T
+        return np.asarray(x @ connection.weight.T)
     if isinstance(connection, Conv):
         return _conv(connection, x)
     return scatter(connection, x)

@@ -27,11 +27,14 @@ class Trace:
     voltages : float64 (batch, steps, *shape), after the reset of the step; kept with record=("spikes", "voltages"),
         and always for populations that do not spike
     inputs : float64 (batch, steps, *shape), what arrives over projections and as bias; with record=(..., "inputs")
+    potentials : float64 (batch, steps, *shape), membranes as they are compared, ahead of an immediate reset; with
+        record=(..., "potentials")
     """
 
     spikes: Mapping[str, NDArray[np.uint8]]
     voltages: Mapping[str, NDArray[np.float64]]
     inputs: Mapping[str, NDArray[np.float64]]
+    potentials: Mapping[str, NDArray[np.float64]]
 
 
 def simulate(graph: Graph, spikes: Any, record: tuple[str, ...] = ("spikes",)) -> Trace:
@@ -39,7 +42,7 @@ def simulate(graph: Graph, spikes: Any, record: tuple[str, ...] = ("spikes",)) -
 
     spikes : (steps, *shape) or (batch, steps, *shape), a dict of them by input name, Events, or nir's data types; real
         values are allowed
-    record : of "spikes", "voltages", "inputs"
+    record : of "spikes", "voltages", "inputs", "potentials"
 
     Raises
     ------
@@ -55,11 +58,11 @@ def simulate(graph: Graph, spikes: Any, record: tuple[str, ...] = ("spikes",)) -
     ]
     if len(parts) == 1:
         return parts[0]
-    spikes_, voltages, inputs = (
-        {n: np.concatenate([getattr(part, field)[n] for part in parts]) for n in getattr(parts[0], field)}
-        for field in ("spikes", "voltages", "inputs")
-    )
-    return Trace(spikes=spikes_, voltages=voltages, inputs=inputs)
+    joined = {
+        f: {n: np.concatenate([getattr(part, f)[n] for part in parts]) for n in getattr(parts[0], f)}
+        for f in ("spikes", "voltages", "inputs", "potentials")
+    }
+    return Trace(**joined)
 
 
 def _simulate(graph: Graph, given: Mapping[str, NDArray[Any]], record: tuple[str, ...]) -> Trace:
@@ -68,13 +71,14 @@ def _simulate(graph: Graph, given: Mapping[str, NDArray[Any]], record: tuple[str
     emitted: dict[str, NDArray[Any]] = {}
     voltages: dict[str, NDArray[np.float64]] = {}
     inputs: dict[str, NDArray[np.float64]] = {}
+    potentials: dict[str, NDArray[np.float64]] = {}
     for members in _stages(graph, when.order):
         runs = {}
         for name in members:
             if graph[name].is_input:
                 emitted[name] = given[name]
                 continue
-            runs[name] = _Run(graph[name], batch, steps, keep=_keeps(graph[name], record), drive="inputs" in record)
+            runs[name] = _Run(graph[name], batch, steps, record)
             emitted[name] = runs[name].spikes
         inner = []
         for i, q in enumerate(graph.projections):
@@ -86,16 +90,14 @@ def _simulate(graph: Graph, given: Mapping[str, NDArray[Any]], record: tuple[str
         for name, run in runs.items():
             if run.voltages is not None:
                 voltages[name] = run.voltages.reshape(batch, steps, *graph[name].shape)
-            if run.drive is not None:
-                inputs[name] = run.drive.reshape(batch, steps, *graph[name].shape)
+            if "inputs" in record:
+                inputs[name] = run.outside.reshape(batch, steps, *graph[name].shape)
+            if run.compared is not None:
+                potentials[name] = run.compared.reshape(batch, steps, *graph[name].shape)
     shaped = {
         p.name: emitted[p.name].reshape(batch, steps, *p.shape) for p in graph.populations if p.spikes
     }
-    return Trace(spikes=shaped, voltages=voltages, inputs=inputs)
-
-
-def _keeps(p: Population, record: tuple[str, ...]) -> bool:
-    return "voltages" in record or not p.spikes
+    return Trace(spikes=shaped, voltages=voltages, inputs=inputs, potentials=potentials)
 
 
 def _stages(graph: Graph, order: tuple[str, ...]) -> list[list[str]]:
@@ -105,7 +107,7 @@ def _stages(graph: Graph, order: tuple[str, ...]) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for name in order:
         groups.setdefault(component[name], []).append(name)
-    waits = {c: 0 for c in groups}
+    waits = dict.fromkeys(groups, 0)
     after: dict[str, set[str]] = {c: set() for c in groups}
     for q in graph.projections:
         a, b = component[q.source], component[q.target]
@@ -163,13 +165,13 @@ def _with_delay(connection: Sparse, delay: int) -> Sparse:
 class _Run:
     """One population on its way through time: arrays are (batch, size)."""
 
-    def __init__(self, p: Population, batch: int, steps: int, keep: bool, drive: bool) -> None:
+    def __init__(self, p: Population, batch: int, steps: int, record: tuple[str, ...]) -> None:
         self.p, self.shape = p, (batch, p.size)
         self.outside = np.zeros((batch, steps, p.size))
         self.outside += p.full("bias")
         self.spikes = np.zeros((batch, steps, p.size if p.spikes else 0), np.uint8)
-        self.voltages = np.zeros((batch, steps, p.size)) if keep else None
-        self.drive = self.outside if drive else None
+        self.voltages = np.zeros((batch, steps, p.size)) if "voltages" in record or not p.spikes else None
+        self.compared = np.zeros((batch, steps, p.size)) if "potentials" in record else None
         self.v = np.zeros(self.shape)
         self.i = np.zeros(self.shape)
         self.last = np.zeros(self.shape, bool)
@@ -202,6 +204,8 @@ class _Run:
         elif p.reset is Reset.SNNTORCH_RESTORED:  # a membrane still above is reset once more ahead of the comparison
             again = (self.v > threshold).astype(np.float64)
             v = v - again * threshold
+        if self.compared is not None:
+            self.compared[:, t] = v
         above = v > threshold if p.compare is Compare.GREATER else v >= threshold
         fired = above & ~held
         if p.reset is Reset.SNNTORCH_RESTORED:

@@ -194,7 +194,8 @@ def lags(graph: Wired) -> Mapping[str, int]:
         raise MappingError(
             f"loop through {', '.join(stuck(graph, steps))}: it has fewer steps than projections, and on the machine "
             'each projection takes at least one tick. Pass loops="machine" to let each hop of the loop take its tick, '
-            "or train with delays in the loop."
+            "or train with delays in the loop.",
+            rule="loop-without-lags",
         )
     return lag
 

@@ -84,10 +84,8 @@ LIF_CURR_EXP_CONV2D = Application(name="lif_curr_exp_conv2d", max_neurons=256)  
 RELAY = Application(name="relay", max_neurons=1024)  # ours: passes packets on, one tick later
 SPIKE_LIST = Application(name="spike_list", max_neurons=1024)  # ours: sends the input, 4 B per spike and per tick
 
-APPLICATIONS = {
-    a.name: a
-    for a in (LIF, LIF_NO_DELAY, LIF_CURR_EXP, LIF_CURR_EXP_NO_DELAY, LIF_CONV2D, LIF_CURR_EXP_CONV2D, RELAY, SPIKE_LIST)
-}
+_ALL = (LIF, LIF_NO_DELAY, LIF_CURR_EXP, LIF_CURR_EXP_NO_DELAY, LIF_CONV2D, LIF_CURR_EXP_CONV2D, RELAY, SPIKE_LIST)
+APPLICATIONS = {a.name: a for a in _ALL}
 CODES = {name: code for code, name in enumerate(APPLICATIONS)}  # what the core descriptor holds
 
 

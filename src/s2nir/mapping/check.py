@@ -158,7 +158,8 @@ def _directory(image: MachineImage, found: list[Regions]) -> Iterator[str]:
 
 def _routes(image: MachineImage, found: list[Regions]) -> Iterator[str]:
     """A packet of every key through the tables, and what the cores it reaches make of it."""
-    blocks = sorted((r.descriptor.key, r.descriptor.neurons, 1 << r.descriptor.key_bits, i) for i, r in enumerate(found))
+    heads = [r.descriptor for r in found]
+    blocks = sorted((d.key, d.neurons, 1 << d.key_bits, i) for i, d in enumerate(heads))
     for (base, _, size, a), (after, _, _, b) in zip(blocks, blocks[1:], strict=False):
         if base + size > after:
             yield f"{_name(image.cores[a])} and {_name(image.cores[b])}: both own key {after:#x}"

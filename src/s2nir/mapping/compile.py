@@ -55,8 +55,8 @@ def compile(
 ) -> MachineImage:
     """Lay a Network on a machine.
 
-    application : "auto" (the delay word where a delay needs it and all |w| <= 15, a convolution's program where there is
-        one, else the no-delay word), the name of one, or an Application
+    application : "auto" (the delay word where a delay needs it and all |w| <= 15, a convolution's program where there
+        is one, else the no-delay word), the name of one, or an Application
     onset : constants act from a population's lag on ("aligned"), or from tick 0 ("board")
     loops : "refuse", or "machine" to let each hop of a loop that no lags exist for take its tick
     ticks, record : room for what a board would record, over so many ticks
@@ -118,8 +118,9 @@ def headroom(network: Network, max_count: int) -> None:
             bound += packets * apply(whole, np.ones((1, c.sources)))[0]
         if bound.size and bound.max() >= 2**31:
             raise MappingError(
-                f"{p.name}: up to {bound.max():.0f} could arrive at a neuron in one tick, over its int32 slot. Use a lower "
-                f"max_count (now {max_count}) or fewer bits."
+                f"{p.name}: up to {bound.max():.0f} could arrive at a neuron in one tick, over its int32 slot. Use a "
+                f"lower max_count (now {max_count}) or fewer bits.",
+                rule="accumulator-headroom",
             )
 
 
@@ -140,7 +141,7 @@ def _touches(conv: Conv, source: Slice, target: Slice) -> bool:
     """Whether a kernel weight that is not zero joins the two boxes."""
     per_in, per_out = conv.weight.shape[1], conv.out_shape[0] // conv.groups
     live = np.zeros((conv.out_shape[0], conv.in_shape[0]), bool)
-    any_tap = conv.weight.any(axis=(2, 3))
+    any_tap = np.asarray(conv.weight.any(axis=(2, 3)))
     for g in range(conv.groups):
         outs = slice(g * per_out, (g + 1) * per_out)
         live[outs, g * per_in : (g + 1) * per_in] = any_tap[outs]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..files import write_whole
 from ..fixedpoint import Arithmetic
 from ..machine import Chip, SpiNNaker2
 from ..values import digest, freeze, freeze_fields
@@ -127,15 +127,7 @@ class MachineImage:
         """Write one HDF5 file: to a temporary file beside it, then renamed."""
         from .storage import write
 
-        target = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        os.close(handle)
-        try:
-            write(self, temporary)
-            os.replace(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        write_whole(Path(path), lambda f: write(self, f))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> MachineImage:

@@ -1,7 +1,7 @@
 """Populations to core-sized slices, by bytes, cycles and packets per tick, and neuron caps.
 
-A slice is a box (channels x rows x columns) of its population's view; a population without channels is one row. Boxes of
-one cut are of nearly equal size, so that a population is described by three numbers.
+A slice is a box (channels x rows x columns) of its population's view; a population without channels is one row. Boxes
+of one cut are of nearly equal size, so that a population is described by three numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import MappingError
 from ..graph import Conv
-from ..machine import TICK_S, Application, Word, record_bytes
+from ..machine import TICK_S, Word, record_bytes
 from .wiring import Link, Member, View, Wiring, as_rows
 
 
@@ -161,7 +161,8 @@ class Cost:
         rows = [(k.source, as_rows(k)) for k in links if not isinstance(k.connection, Conv)]
         first = np.cumsum([0] + [members[name].size for name, _ in rows])
         self.sources = int(first[-1])
-        self.source = np.concatenate([np.zeros(0, np.int64), *(f + r[0] for f, (_, r) in zip(first, rows, strict=False))])
+        parts = [f + r[0] for f, (_, r) in zip(first, rows, strict=False)]
+        self.source = np.concatenate([np.zeros(0, np.int64), *parts])
         self.target = np.concatenate([np.zeros(0, np.int64), *(r[1] for _, r in rows)])
         self.ticks, self.record = ticks, record
 
@@ -232,7 +233,8 @@ class Cost:
                 f"{int(held.max()) - app.window} too many; it hears {heard} sources at 12 table and 16 row bytes each"
                 f"{' and records for ' + str(self.ticks) + ' ticks' if self.ticks and self.record else ''}. "
                 "What would help: fewer inputs per neuron, a convolution instead of a matrix"
-                f"{', fewer ticks' if self.ticks else ''}, or a larger data window."
+                f"{', fewer ticks' if self.ticks else ''}, or a larger data window.",
+                rule="does-not-fit",
             )
         for cut in _cuts(member.view, app.max_targets, 1, self.convolves):  # the load is an expectation: bytes decide
             if self.demand(cut)[0].max() <= app.window:
@@ -250,4 +252,4 @@ def _heard(conv: Conv, s: Slice) -> int:
     ):
         pixels = (n - 1) * stride + (k - 1) * dilation + 1
         field.append(min(full, (pixels - 1) * jump + window))
-    return conv.in_shape[0] * field[0] * field[1]
+    return int(conv.in_shape[0] * field[0] * field[1])

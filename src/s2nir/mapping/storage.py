@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -18,7 +18,7 @@ SCHEMA = 1
 MAX_BYTES = 1 << 30  # one chip holds 20 MB; a header alone must not make us allocate more
 
 
-def write(image: MachineImage, path: str | os.PathLike[str]) -> None:
+def write(image: MachineImage, file: BinaryIO) -> None:
     """Write an image; see `MachineImage.save`."""
     import h5py
 
@@ -43,7 +43,7 @@ def write(image: MachineImage, path: str | os.PathLike[str]) -> None:
             for p in image.populations
         ],
     }
-    with h5py.File(path, "w") as f:
+    with h5py.File(file, "w") as f:
         f.attrs["schema"] = SCHEMA
         f.attrs["digest"] = image.digest
         f.create_dataset("head", data=np.frombuffer(json.dumps(head, sort_keys=True).encode(), np.uint8))

@@ -1,7 +1,7 @@
 """Retiming: Network -> Wiring, the network as cores see it, every link with the ticks it takes.
 
-Each projection takes hop = steps + lag(target) - lag(source) ticks. Its synapses wait hop - 1 ticks: in the synapse word
-where that has a delay, else in relays, populations of ours that pass every packet on one tick later.
+Each projection takes hop = steps + lag(target) - lag(source) ticks. Its synapses wait hop - 1 ticks: in the synapse
+word where that has a delay, else in relays, populations of ours that pass every packet on one tick later.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def wire(network: Network, application: Application | str, loops: Loops, max_rel
         raise MappingError(
             f"{worst}: its spikes must wait {depth[worst]} ticks in relays, {sum(depth.values())} relays in all, over "
             f"max_relays = {max_relays}. Raise max_relays, shorten the delay, or use bits='s4' so that the delay word "
-            "(up to 7 ticks) can hold it."
+            "(up to 7 ticks) can hold it.",
+            rule="too-many-relays",
         )
     for name, relays in depth.items():
         for k in range(1, relays + 1):
@@ -125,8 +126,9 @@ def _fitting(connection: Connection, source: View, target: View) -> Connection:
     size = connection.weight.size * connection.out_shape[1] * connection.out_shape[2]
     if size > EXPANDED:
         raise MappingError(
-            f"a convolution {connection.in_shape} -> {connection.out_shape} has no conv table here (its geometry or the "
-            f"shape of its population does not fit one) and {size} synapses are too many to write out as rows"
+            f"a convolution {connection.in_shape} -> {connection.out_shape} has no conv table here (its geometry or "
+            f"the shape of its population does not fit one) and {size} synapses are too many to write out as rows",
+            rule="too-many-synapses",
         )
     return as_sparse(connection)
 
@@ -153,8 +155,8 @@ def _encodable(conv: Conv) -> bool:
 
 def as_sparse(connection: Connection) -> Sparse:
     """Any connection as a list of synapses; weights int8, as a sum of several words where one does not hold them."""
-    source, target, weight, delay = synapses(connection)
-    weight = weight.astype(np.int64)
+    source, target, real, delay = synapses(connection)
+    weight = np.asarray(real, np.int64)
     parts = [(source, target, np.clip(weight, -127, 127), delay)]
     rest = weight - parts[0][2]
     while rest.any():
@@ -162,14 +164,14 @@ def as_sparse(connection: Connection) -> Sparse:
         held = np.clip(rest, -127, 127)
         parts.append((source[more], target[more], held[more], delay[more]))
         rest = rest - held
-    source, target, weight, delay = (np.concatenate(c) for c in zip(*parts, strict=True))
+    source, target, whole, delay = (np.concatenate(c) for c in zip(*parts, strict=True))
     order = np.lexsort((delay, target, source))
     start = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=connection.sources))])
     return Sparse(
         targets=connection.targets,
         start=start,
         target=target[order],
-        weight=weight[order].astype(np.int8),
+        weight=whole[order].astype(np.int8),
         delay=delay[order],
     )
 
@@ -194,16 +196,16 @@ def _application(p: IntPopulation, network: Network, hop: tuple[int, ...], given
         name = f"{stem}_conv2d" if conv else stem if waits and peak <= 15 else f"{stem}_no_delay"
         return APPLICATIONS[name]
     if given not in APPLICATIONS:
-        raise MappingError(f"application: found {given!r}, allowed 'auto', {', '.join(APPLICATIONS)}, or an Application")
+        names = ", ".join(APPLICATIONS)
+        raise MappingError(f"application: found {given!r}, allowed 'auto', {names}, or an Application")
     return _application(p, network, hop, APPLICATIONS[given])
 
 
 def _split(connection: Connection, hop: int, limit: int) -> list[tuple[Connection, int, int]]:
     """A connection in parts of one relay depth: (part, relays, delay of the part); a Sparse keeps its own delays."""
     if not isinstance(connection, Sparse) or not connection.delay.any():
-        wait = hop - 1
-        held = 0 if isinstance(connection, Conv) else min(wait, limit)
-        return [(connection, wait - held, held)]
+        held = 0 if isinstance(connection, Conv) else min(hop - 1, limit)
+        return [(connection, hop - 1 - held, held)]
     wait = hop - 1 + connection.delay
     relays = np.maximum(wait - limit, 0)
     source = np.repeat(np.arange(connection.sources), np.diff(connection.start))

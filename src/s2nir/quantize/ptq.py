@@ -100,8 +100,9 @@ def _population(p: Population, g: NDArray[np.float64], scheme: PTQ, arithmetic: 
         gain = gain * p.full("syn_gain").reshape(p.shape)
     if (gain <= 0).any():
         raise QuantizeError(
-            f"{p.name}.{p.node}: an input gain (r, or r w_in) of {gain.min():g}; a core has no gain, it is divided out of "
-            "the threshold and must be above 0. Put its sign or zero into the weights."
+            f"{p.name}.{p.node}: an input gain (r, or r w_in) of {gain.min():g}; a core has no gain, it is divided out "
+            "of the threshold and must be above 0. Put its sign or zero into the weights.",
+            rule="gain-above-zero",
         )
     scale = g / gain
     offset = scale * p.full("constant").reshape(p.shape)
@@ -144,7 +145,8 @@ def _to_format(
             rounded = {n: None if v is None else np.asarray(v, np.float32) for n, v in (real | decays).items()}
         for name, value in rounded.items():
             if value is not None and not np.isfinite(value).all():
-                raise QuantizeError(f"{p.name}.{name}: {np.abs(real[name]).max():g} in weight units is over float32")
+                raise QuantizeError(f"{p.name}.{name}: {np.abs(real[name]).max():g} in weight units is over float32",
+                                    rule="fixed-range")
         return rounded, 0
     for shift in range(MAX_SHIFT + 1):
         states = {n: None if v is None else to_state(v, shift) for n, v in real.items()}
@@ -154,7 +156,8 @@ def _to_format(
     worst = max(peak, key=lambda n: peak[n])
     raise QuantizeError(
         f"{p.name}.{worst}: {np.abs(real[worst]).max():g} in weight units is over Q16.15 even after a right shift of "
-        f'{MAX_SHIFT} bits ({2 ** (16 + MAX_SHIFT)}). Use arithmetic="float32", or fewer bits.'
+        f'{MAX_SHIFT} bits ({2 ** (16 + MAX_SHIFT)}). Use arithmetic="float32", or fewer bits.',
+        rule="fixed-range",
     )
 
 
@@ -165,7 +168,7 @@ def _warnings(
     said, loud = [], []
     total = sum(w.connection.weight.size for w in ways)
     if over and scheme.overflow is Overflow.WRAP:
-        loud.append(f"{p.name}: {over} of {total} weights are over {scheme.limit} and wrap around, as on the board today")
+        loud.append(f"{p.name}: {over} of {total} weights are over {scheme.limit} and wrap around, as on a board today")
     elif over:
         said.append(f"{p.name}: {over} of {total} weights are over {scheme.limit} and are held there")
     if total and not any(w.connection.weight.any() for w in ways):

@@ -35,9 +35,11 @@ def percentile_scales(
     scales = np.ones(count)
     if parts and all(isinstance(p, np.ndarray) for p in parts):
         table = np.abs(np.concatenate(parts, axis=1))  # (units, weights): every unit has as many
-        at, top = np.percentile(table, percentile, axis=1), table.max(axis=1, initial=0.0)
+        if not table.size:
+            return scales
+        at, top = np.percentile(table, percentile, axis=1), table.max(axis=1)
         at = np.where(at > 0, at, top)
-        return np.divide(limit, at, out=scales, where=at > 0)
+        return np.asarray(np.divide(limit, at, out=scales, where=at > 0))
     for u in range(count):
         pool = np.abs(np.concatenate([p[u] for p in parts])) if parts else np.zeros(0)
         if pool.size and pool.max() > 0:

@@ -64,7 +64,7 @@ class PTQ:
             try:
                 object.__setattr__(self, name, kind(getattr(self, name)))
             except ValueError:
-                allowed = ", ".join(repr(k.value) for k in kind)  # type: ignore[attr-defined]
+                allowed = ", ".join(repr(k.value) for k in kind)
                 raise QuantizeError(f"PTQ.{name}: found {getattr(self, name)!r}, allowed {allowed}") from None
         if self.bits != "s4" and (isinstance(self.bits, str) or not 2 <= self.bits <= 8):
             raise QuantizeError(f'PTQ.bits: found {self.bits!r}, allowed 2 to 8 or "s4"')

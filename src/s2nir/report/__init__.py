@@ -1,7 +1,7 @@
 """What a run means: fidelity, fit, time and traffic, as text, JSON and a page."""
 
 from .fidelity import Divergence, Fidelity, PopulationFidelity, compare
-from .summary import Report, report, write_whole
+from .summary import Report, report
 from .text import count, decisions, fit_table, printable, table
 
 __all__ = [
@@ -16,5 +16,4 @@ __all__ = [
     "printable",
     "report",
     "table",
-    "write_whole",
 ]

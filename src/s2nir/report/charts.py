@@ -102,6 +102,8 @@ def curves(values: NDArray[np.float64]) -> Chart:
         shown, wide = stretch(values[:, n].astype(np.float64) - low, np.mean)
         path = steps_path(shown.tolist(), LEFT, PLOT, base, height, span)
         parts.append(element("path", d=path, class_=f"line s{hue(n)}"))
+        parts.append(element("rect", x=LEFT + 92 * n, y=2, width=10, height=8, class_=f"k{hue(n)}"))
+        parts.append(label(LEFT + 92 * n + 15, 10, f"neuron {n}"))
     said = [f"The first 8 of {neurons} neurons are drawn."] if neurons > 8 else []
     if wide > 1:
         said.append(f"Each column is the mean of {wide} steps.")

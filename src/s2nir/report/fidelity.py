@@ -42,8 +42,8 @@ class PopulationFidelity:
 class Divergence:
     """Where the two runs first part.
 
-    recording, step, neuron : the place; v_float, v_int : membranes ahead of the reset, in units of the Graph (v_int is
-        the value after it where a reset to a value hides the one before)
+    recording, step, neuron : the place; v_float, v_int : membranes as they were compared, in units of the Graph (v_int
+        is None where the core has reset it to a value and the one before is gone)
     cause : "lag", "clipping", "equality at threshold" or "rounding"; why : the sentence behind it
     """
 
@@ -54,7 +54,7 @@ class Divergence:
     fired_float: bool
     fired_int: bool
     v_float: float
-    v_int: float
+    v_int: float | None
     threshold: float
     cause: str
     why: str
@@ -63,7 +63,8 @@ class Divergence:
         did = {True: "spikes", False: "does not"}
         return (
             f"{self.population} neuron {self.neuron}, recording {self.recording}, step {self.step}: float "
-            f"{did[self.fired_float]} (V {self.v_float:.6g}), integer {did[self.fired_int]} (V {self.v_int:.6g}), "
+            f"{did[self.fired_float]} (V {self.v_float:.6g}), integer {did[self.fired_int]} "
+            f"({'V is reset' if self.v_int is None else f'V {self.v_int:.6g}'}), "
             f"threshold {self.threshold:.6g}; likely cause: {self.cause}, {self.why}"
         )
 
@@ -87,7 +88,7 @@ class Fidelity:
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = [f"float against integer over {self.recordings} recordings of {self.steps} steps"]
+        lines = [f"float against integer, recordings: {self.recordings}, steps: {self.steps}"]
         for p in self.populations:
             if p.spikes:
                 lines.append(f"  {p.name}: {p.match:.4%} of spikes alike, rate {p.rate_float:.5f} -> {p.rate_int:.5f} "
@@ -121,7 +122,7 @@ def compare(graph: Graph, image: MachineImage, spikes: Any, threads: int = 1, pr
     found: Divergence | None = None
     done = 0
     for lo, part in _parts(graph, given, batch, steps):
-        trace = simulate(graph, part, ("spikes", "voltages"))
+        trace = simulate(graph, part, ("spikes", "voltages", "potentials"))
         recording = run(image, part, ("spikes", "voltages"), threads=threads)
         for place, name in enumerate(order):
             where = sums[name].add(trace, recording, lo)
@@ -216,10 +217,13 @@ def _divergence(
     a, b = trace.spikes[name][which, step].ravel(), recording.spikes[name][which, step].ravel()
     neuron = int(np.flatnonzero(a != b)[0])
     threshold = float(p.full("threshold")[neuron])
-    v = float(trace.voltages[name][which, step].ravel()[neuron])
-    w = float(recording.voltages[name][which, step].ravel()[neuron])
-    if p.reset in (Reset.SUBTRACT, Reset.SNNTORCH_RESTORED) and not p.reset_late:
-        v, w = v + threshold * a[neuron], w + threshold * b[neuron]
+    v = float(trace.potentials[name][which, step].ravel()[neuron])
+    w: float | None = float(recording.voltages[name][which, step].ravel()[neuron])
+    if b[neuron] and not p.reset_late and w is not None:
+        if p.reset in (Reset.SUBTRACT, Reset.SNNTORCH_RESTORED):
+            w += threshold
+        elif p.reset is not Reset.NONE:
+            w = None
     cause, why = _cause(graph, image, p, neuron, trace, recording, (which, step), (v, w))
     return Divergence(
         population=name, recording=lo + which, step=step,
@@ -231,7 +235,7 @@ def _divergence(
 
 def _cause(
     graph: Graph, image: MachineImage, p: Population, neuron: int, trace: Trace, recording: Recording,
-    where: tuple[int, int], values: tuple[float, float],
+    where: tuple[int, int], values: tuple[float, float | None],
 ) -> tuple[str, str]:
     which, _ = where
     a = trace.spikes[p.name][which].reshape(recording.steps, -1)
@@ -239,18 +243,19 @@ def _cause(
     lag = image[p.name].lag
     for shift in (-2, -1, 1, 2):
         start = lag + shift
-        if 0 <= start and start + recording.steps <= raw.shape[0] and a.any():
-            if (raw[start : start + recording.steps] == a).all():
-                return "lag", f"shifted by {shift} ticks the spikes are alike"
+        fits = start >= 0 and start + recording.steps <= raw.shape[0]
+        if fits and a.any() and (raw[start : start + recording.steps] == a).all():
+            return "lag", f"shifted by {shift} ticks the spikes are alike"
     if image.provenance.get("onset") == "board" and (p.full("bias").any() or p.full("constant").any()):
         return "lag", f"constants act from tick 0 on the board, {lag} ticks ahead of the input"
     threshold = float(p.full("threshold")[neuron])
     near = 1e-6 * max(abs(threshold), 1e-30)
-    if any(abs(v - threshold) <= near for v in values):
+    if any(v is not None and abs(v - threshold) <= near for v in values):
         return "equality at threshold", f"a membrane lies at the threshold, where '{p.compare.value}' decides"
     over = _clipped(graph, image, p, neuron)
     if over:
-        return "clipping", f"{over} of the weights into this neuron are over {image.provenance.get('limit')} and held there"
+        limit = image.provenance.get("limit")
+        return "clipping", f"{over} of the weights into this neuron are over {limit} and held there"
     return "rounding", "weights are rounded to integers and no other cause was found"
 
 

@@ -30,6 +30,7 @@ def page(report: Report) -> str:
     )
     sheet.filters |= {
         "compact": compact, "bytes": _bytes, "thousands": lambda v: f"{v:,}", "safe_name": printable,
+        "core_ticks": lambda n: count(n, "core tick"),
     }
     return sheet.get_template("report.html.j2").render(_context(report))
 

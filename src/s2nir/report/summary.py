@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from ..emulate import Recording
 from ..errors import S2NirError
+from ..files import write_whole
 from ..machine import FIFO_PACKETS
 from .activity import Activity, measure
 from .fidelity import Fidelity
@@ -102,24 +101,6 @@ class Report:
 def report(recording: Recording, fidelity: Fidelity | None = None) -> Report:
     """The Report on a Recording; `fidelity`, from `s2nir.compare`, is taken in where given."""
     return Report(recording=recording, fidelity=fidelity)
-
-
-def write_whole(target: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file beside its place, then rename it: it is there whole or not at all."""
-    target = Path(os.path.realpath(target))  # of a link, the file that it points at
-    if target.exists() and not target.is_file():
-        raise S2NirError(f"{target}: is there and is no file. Choose another name.")
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
-    try:
-        with os.fdopen(handle, "w+b") as f:
-            write(f)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # as a file that is opened for writing has it
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def plain(value: Any) -> Any:

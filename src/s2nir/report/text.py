@@ -56,7 +56,8 @@ def _traffic(t: dict[str, Any]) -> list[str]:
         ]
     over = t["ticks_over_fifo"]
     if over:
-        lines.append(f"  {over:,} core ticks get more packets than the FIFO holds; this run drops none, a board would")
+        said = count(over, "core tick")
+        lines.append(f"  in {said} the FIFO cannot hold the packets; this run drops none, a board would")
     else:
         lines.append("  no tick gets more packets than the FIFO holds")
     return lines
@@ -68,7 +69,7 @@ def _time(t: dict[str, Any]) -> list[str]:
     return [
         "time",
         f"  worst tick of the worst core: {t['cycles_worst_tick']:,.0f} of {t['cycles_per_tick']:,.0f} cycles{where}",
-        f"  {over:,} core ticks overrun" if over else "  no tick overruns",
+        f"  {count(over, 'core tick')} overrun" if over else "  no tick overruns",
         f"  {t['source']}",
     ]
 

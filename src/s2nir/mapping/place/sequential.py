@@ -34,8 +34,9 @@ class Sequential:
             take = Counter(s.member for s in slices)
             top = ", ".join(f"{name} {n}" for name, n in sorted(take.items(), key=lambda i: (-i[1], i[0]))[:4])
             raise MappingError(
-                f"the network takes {len(slices)} cores, the machine has {machine.cores}, {len(slices) - machine.cores} "
-                f"too few; most are taken by {top}. What would help: fewer neurons or inputs per neuron there, a "
-                "convolution instead of a matrix, or a larger data window."
+                f"the network takes {len(slices)} cores, the machine has {machine.cores}, "
+                f"{len(slices) - machine.cores} too few; most are taken by {top}. What would help: fewer neurons or "
+                "inputs per neuron there, a convolution instead of a matrix, or a larger data window.",
+                rule="does-not-fit",
             )
         return dict(zip(slices, machine.usable, strict=False))
