@@ -109,7 +109,7 @@ def train(epochs: int, recordings: int) -> Shapes:
         for x, y in batches(counts, labels, rng.permutation(labels.size), 32):
             optimizer.zero_grad()
             spikes, rate = net(x)
-            loss = nn.functional.cross_entropy(spikes / 2, y) + 0.1 * rate
+            loss = nn.functional.cross_entropy(spikes / 2, y) + 1.0 * rate
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimizer.step()

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import TEST_SEED, moving_shapes, shapes_network
-from .emulate import Recording, run
-from .emulate.reference import reference
+from .emulate import Recording, reference, run
 from .errors import InputError
 from .frontend import load
 from .graph import Graph
@@ -21,7 +20,8 @@ from .mapping import compile
 from .quantize import Network, quantize
 from .report import compare, report
 
-BY_REFERENCE = 40  # recordings that the integer reference runs too: it is plain NumPy, and slow
+BY_REFERENCE = 200  # recordings that the integer reference runs too: it is plain NumPy, and slow
+PART = 40  # recordings that are held in memory at once
 COMPARED = 40  # recordings whose membranes are compared with the float run
 THREADS = min(2, os.cpu_count() or 1)
 FIT = {"cores": "cores_neurons", "cores_input": "cores_input", "sram_bytes": "sram_bytes"}
@@ -88,8 +88,8 @@ def _decisions(graph: Graph, spikes: NDArray[np.uint8]) -> NDArray[np.int64]:
     """The most active output neuron of each recording in the float run; a part of them in memory at a time."""
     name = next(iter(graph.outputs.values()))
     parts = []
-    for lo in range(0, len(spikes), 50):
-        made = graph.simulate(spikes[lo : lo + 50]).spikes[name]
+    for lo in range(0, len(spikes), PART):
+        made = graph.simulate(spikes[lo : lo + PART]).spikes[name]
         parts.append(made.sum(axis=1, dtype=np.int64).argmax(axis=1))
     return np.concatenate(parts)
 
@@ -101,22 +101,21 @@ def _decided(recording: Recording) -> NDArray[np.int64]:
 def _against_reference(
     network: Network, recording: Recording, spikes: NDArray[np.uint8], labels: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """The integer reference on the first recordings: how often it is right, and spikes in which the emulator differs."""
-    whole = reference(network, spikes[:BY_REFERENCE])
+    """How often the integer reference is right, and in how many spikes the emulator differs from it."""
     output = next(iter(network.outputs.values()))
-    lag = whole.lags[output]
-    counts = whole.spikes[output][:, lag : lag + recording.steps].sum(axis=1, dtype=np.int64)
-    differing = 0
-    for p in recording.image.populations:
-        if p.kind == "neurons" and p.spikes:
-            want = whole.spikes[p.name]
-            got = recording.raw_spikes(p.name)[: len(want)].reshape(want.shape)
-            differing += int((got != want).sum())
-    return {
-        "accuracy_int8": _share(counts.argmax(axis=1) == labels[:BY_REFERENCE]),
-        "recordings_int8": len(counts),
-        "differing_spikes": differing,
-    }
+    emulated = {p.name: recording.raw_spikes(p.name) for p in recording.image.populations if p.kind == "neurons"}
+    right = differing = 0
+    many = min(len(spikes), BY_REFERENCE)
+    for lo in range(0, many, PART):
+        part = slice(lo, min(many, lo + PART))
+        whole = reference(network, spikes[part])
+        lag = whole.lags[output]
+        counts = whole.spikes[output][:, lag : lag + recording.steps].sum(axis=1, dtype=np.int64)
+        right += int((counts.argmax(axis=1) == labels[part]).sum())
+        for name, got in emulated.items():
+            want = whole.spikes[name]
+            differing += int((got[part].reshape(want.shape) != want).sum())
+    return {"accuracy_int8": right / many, "recordings_int8": many, "differing_spikes": differing}
 
 
 def _share(agree: NDArray[np.bool_]) -> float:

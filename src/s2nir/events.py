@@ -106,7 +106,7 @@ def to_counts(
             where = tuple(int(i) for i in np.argwhere(bad)[0])
             raise InputError(
                 f"spikes[{name!r}] at (batch, step, source) {where}: found {a[where]}, a machine takes whole counts "
-                f"from 0 to max_count = {max_count}. Give events per step; raise max_count in compile if they are as many."
+                f"from 0 to max_count = {max_count}. Give events per step, or raise max_count in compile."
             )
     return {n: a if np.issubdtype(a.dtype, np.unsignedinteger) else a.astype(np.int32) for n, a in arrays.items()}
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import S2NirError
+from .errors import InputError
 
 
 def write_whole(target: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file beside its place, then rename it: it is there whole or not at all."""
     target = Path(os.path.realpath(target))  # of a link, the file that it points at
     if target.exists() and not target.is_file():
-        raise S2NirError(f"{target}: is there and is no file. Choose another name.")
+        raise InputError(f"{target}: is there and is no file. Choose another name.")
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
     try:
         with os.fdopen(handle, "w+b") as f:

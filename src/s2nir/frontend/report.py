@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from .limits import MAX_BYTES, Limits, Log
 from .neurons import factor
 from .nir_file import Parts
 from .nodes import Neuron
-
-if TYPE_CHECKING:
-    import nir
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -43,7 +40,7 @@ class ContractReport:
 
 
 def contract_report(
-    src: str | Path | nir.NIRGraph | Graph,
+    src: str | Path | Any | Graph,
     dt: float | None = None,
     reset: Any = None,
     integrator: Any = "euler",

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError
+from ..errors import InputError
 
 MAX_BYTES = 1 << 32  # of arrays in one file
 MAX_VALUES = 1 << 30  # of random input

@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from .cli import BOARD, FAILED, FITS, WrongUse
+from ..emulate import Recording
+from ..emulate import run as emulate
+from ..errors import InputError, LoadError, S2NirError
+from ..files import write_whole
+from ..frontend import contract_report, load
+from ..graph import Graph
+from ..mapping import MachineImage, compile
+from ..quantize import PTQ, Network, board_faults
+from ..quantize import quantize as to_integers
+from ..report import Report, compare, decisions
+from ..report import report as report_on
 from .console import Console
-from .emulate import Recording
-from .emulate import run as emulate
-from .errors import InputError, LoadError, S2NirError
-from .files import write_whole
-from .frontend import contract_report, load
-from .graph import Graph
-from .mapping import MachineImage, compile
-from .quantize import PTQ, Network, board_faults
-from .quantize import quantize as to_integers
-from .report import Report, compare, decisions
-from .report import report as report_on
+from .parser import BOARD, FAILED, FITS, WrongUse
 from .spikefiles import poisson, read_spikes, write_arrays
 from .weights import PopulationWeights, weigh
 
@@ -154,7 +154,7 @@ def report(args: argparse.Namespace, out: Console) -> Answer:
 
 def demo(args: argparse.Namespace, out: Console) -> Answer:
     """The whole way on a network and events of our own."""
-    made: dict[str, Any] = importlib.import_module(".demo", __package__).demo(Path(args.output), out.message)
+    made: dict[str, Any] = importlib.import_module("..demo", __package__).demo(Path(args.output), out.message)
     answer = {k: str(v) if isinstance(v, Path) else v for k, v in made.items()}
     for key, value in answer.items():
         out.say(f"{key.replace('_', ' ')}: {value}")

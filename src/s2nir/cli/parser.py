@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .errors import ImageError, InputError, LoadError, S2NirError, S2NirWarning
+from ..errors import ImageError, InputError, LoadError, S2NirError, S2NirWarning
 
 FITS, FAILED, BAD_INPUT, INTERRUPTED, PIPE_CLOSED = 0, 1, 3, 130, 141
 RESETS = ("subtract", "zero", "to_value", "none", "snntorch_restored")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .events import to_arrays
-from .graph import Connection, Conv, Graph, Sparse, apply, simulate
-from .quantize import IntPopulation, Network
+from ..events import to_arrays
+from ..graph import Connection, Conv, Graph, Sparse, apply, simulate
+from ..quantize import IntPopulation, Network
 
 PIECE = 1 << 22  # values (steps x neurons) of the float run at once
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from .report import printable, table
+from ..report import printable, table
 
 
 class Console:

@@ -1,0 +1,5 @@
+"""The command line: `s2nir check, quantize, map, run, report, demo`."""
+
+from .parser import main, parser
+
+__all__ = ["main", "parser"]
