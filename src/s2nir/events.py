@@ -36,6 +36,9 @@ class Events:
 
     def __post_init__(self) -> None:
         freeze_fields(self, step=np.int64, index=np.int64, sample=np.int64)
+        for name, number in (("steps", self.steps), ("samples", self.samples)):
+            if number < 1:
+                raise InputError(f"Events.{name}: found {number}, must be at least 1")
         if not self.step.shape == self.index.shape == self.sample.shape:
             raise InputError("Events: step, index and sample differ in length")
         for name, values, limit in (("step", self.step, self.steps), ("sample", self.sample, self.samples)):
@@ -51,8 +54,12 @@ class Events:
         An event at the very end of the last step falls into it. `steps` defaults to what the last event needs.
         """
         times, index = np.asarray(times, np.float64), np.asarray(index, np.int64)
+        if not 0 < dt < np.inf:
+            raise InputError(f"Events.dt: found {dt}, must be above 0 and finite")
         if times.size and (not np.isfinite(times).all() or times.min() < 0):
             raise InputError(f"Events.times: found {times.min()}..{times.max()} s, allowed finite and from 0 up")
+        if times.size and times.max() / dt >= 2**62:
+            raise InputError(f"Events.times: found {times.max()} s, which is {times.max() / dt:g} steps of {dt} s")
         step = np.floor(times / dt + 1e-9).astype(np.int64)
         length = int(step.max()) + 1 if steps is None and step.size else int(steps or 1)
         step = np.where(times <= length * dt * (1 + 1e-12), np.minimum(step, length - 1), step)
@@ -117,12 +124,17 @@ def _one(name: str, value: Any, shape: tuple[int, ...], dt: float | None) -> NDA
     if isinstance(value, Events):
         return value.counts(size)
     if hasattr(value, "n_neurons") and hasattr(value, "dt") and hasattr(value, "data"):
+        if dt is not None and abs(value.dt / dt - 1) > 1e-6:
+            raise InputError(f"spikes[{name!r}]: found steps of {value.dt} s, the network has {dt} s. Bin it anew.")
         value = np.asarray(value.data)  # nir's TimeGriddedData: (samples, steps, neurons)
         if value.ndim != 3 or value.shape[2] != size:
             raise InputError(f"spikes[{name!r}]: found {value.shape}, needed (samples, steps, {size})")
     elif hasattr(value, "idx") and hasattr(value, "time") and hasattr(value, "t_max"):
         return _event_data(name, value, size, dt)
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # a list of lists of several lengths
+        raise InputError(f"spikes[{name!r}]: found {type(value).__name__}, needed numbers in an array ({error})") from None
     if array.dtype == bool:
         array = array.astype(np.int64)
     if array.dtype.kind not in "iuf":
@@ -144,6 +156,10 @@ def _event_data(name: str, value: Any, size: int, dt: float | None) -> NDArray[n
     """nir's EventData: idx and time (samples, events), index -1 and time inf where there is none."""
     if dt is None:
         raise InputError(f"spikes[{name!r}]: event times need a time step; the network has no dt. Load it with dt=...")
+    if hasattr(value, "value"):
+        raise InputError(f"spikes[{name!r}]: events with values (ValuedEventData) are no spikes. Give EventData.")
+    if not 0 <= value.t_max / dt < 2**62:
+        raise InputError(f"spikes[{name!r}].t_max: found {value.t_max}, allowed finite and from 0 up")
     idx, time = np.asarray(value.idx, np.int64), np.asarray(value.time, np.float64)
     if idx.ndim != 2 or int(value.n_neurons) != size:
         raise InputError(f"spikes[{name!r}]: found {value.n_neurons} neurons, idx {idx.shape}; needed {size} neurons")

@@ -19,6 +19,7 @@ INT32_MIN = -(2**31)
 STATE_BITS = 15
 DECAY_BITS = 31
 MAX_SHIFT = 8
+FAR = 2.0**62  # over every limit; larger numbers are held here, since beyond int64 a conversion turns signs
 
 
 class Arithmetic(enum.Enum):
@@ -36,14 +37,14 @@ class Rounding(enum.Enum):
 
 
 def to_integers(values: ArrayLike, rounding: Rounding = Rounding.HALF_EVEN) -> NDArray[np.int64]:
-    """Real numbers to integers.
+    """Real numbers to integers; beyond +-2**62 they are held there.
 
     >>> to_integers([0.5, 1.5, -2.7]).tolist(), to_integers([0.5, 1.5, -2.7], Rounding.TOWARD_ZERO).tolist()
     ([0, 2, -3], [0, 1, -2])
     """
     values = np.asarray(values, np.float64)
     whole = np.rint(values) if rounding is Rounding.HALF_EVEN else np.trunc(values)
-    return np.asarray(whole, np.int64)
+    return np.asarray(np.clip(whole, -FAR, FAR), np.int64)
 
 
 def clip(values: ArrayLike, limit: int) -> NDArray[np.int64]:
@@ -89,12 +90,14 @@ def multiply_decay(state: ArrayLike, decay: ArrayLike) -> NDArray[np.int64]:
 
 
 def to_state(values: ArrayLike, shift: int) -> NDArray[np.int64]:
-    """Real numbers in weight units to Q16.15 after a right shift of `shift` bits; not yet held within int32.
+    """Real numbers in weight units to Q16.15 after a right shift of `shift` bits; not yet held within int32, but +-2**62.
 
     >>> to_state([1.0, 2.5], 0).tolist()
     [32768, 81920]
     """
-    return np.rint(np.ldexp(np.asarray(values, np.float64), STATE_BITS - shift)).astype(np.int64)
+    with np.errstate(over="ignore"):
+        scaled = np.ldexp(np.asarray(values, np.float64), STATE_BITS - shift)
+    return to_integers(scaled)
 
 
 def to_decay(values: ArrayLike) -> NDArray[np.int64]:
@@ -113,5 +116,6 @@ def next_up(threshold: NDArray[Any]) -> NDArray[Any]:
     ([6], True)
     """
     if threshold.dtype == np.float32:
-        return np.asarray(np.nextafter(threshold, np.float32(np.inf), dtype=np.float32))
+        with np.errstate(over="ignore", under="ignore"):  # of the largest number it is infinity, of 0 a subnormal
+            return np.asarray(np.nextafter(threshold, np.float32(np.inf), dtype=np.float32))
     return (threshold.astype(np.int64) + 1).clip(max=INT32_MAX).astype(threshold.dtype)

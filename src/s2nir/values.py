@@ -62,7 +62,7 @@ def _digest(value: Any) -> bytes:
 
 def _feed(h: Any, value: Any) -> None:
     """Feed one tagged, length-prefixed value, so that no two values give the same bytes."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         array = np.ascontiguousarray(value)
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         h.update(b"A" + array.dtype.str.encode() + struct.pack("<q", value.ndim))
