@@ -114,9 +114,9 @@ def draw(which: int) -> None:
     said = dict(fontsize=8.5, color="#5b6169", va="bottom")
     shape = list(SHAPES)[labels[which]]
     figure.text(0.012, 0.935, "Events in", **title)
-    figure.text(0.012, 0.893, f"a synthetic {shape};", **said)
-    figure.text(at, 0.893, "ON,", **said | {"color": ON})
-    figure.text(at + 0.021, 0.893, "OFF", **said | {"color": OFF})
+    figure.text(0.012, 0.893, f"a synthetic {shape}", **said)
+    figure.text(0.1, 0.893, "ON", **said | {"color": ON})
+    figure.text(0.122, 0.893, "OFF", **said | {"color": OFF})
     figure.text(0.2, 0.935, "Spikes, in floats and on the emulated chip", **title)
     figure.text(0.2, 0.893, "grey: both", **said)
     figure.text(0.262, 0.893, "blue: floats only", **said | {"color": OFF})

@@ -79,12 +79,15 @@ def test_what_is_no_recording_is_told_where_and_why(given, what):
             take(given)
 
 
-@pytest.mark.parametrize(("value", "found"), [(-1, "-1"), (256, "256"), (0.5, "0.5"), (-0.25, "-0.25"), (1e30, "1e\\+30")])
+@pytest.mark.parametrize(("value", "found"), [
+    (-1, "-1"), (256, "256"), (0.5, "0.5"), (-0.25, "-0.25"), (1e30, "1e\\+30"),
+])
 def test_what_is_no_count_is_told_where(value, found):
     given = np.zeros((2, 4, 2, 3), np.float64 if isinstance(value, float) else np.int64)
     given[1, 2, 0, 2] = value
     given[1, 3, 0, 0] = value
-    with pytest.raises(InputError, match=rf"spikes\['in'\] at \(batch, step, source\) \(1, 2, 2\): found {found}, .*max_count = 255"):
+    where = r"spikes\['in'\] at \(batch, step, source\) \(1, 2, 2\)"
+    with pytest.raises(InputError, match=rf"{where}: found {found}, .*max_count = 255"):
         counted(given)
     assert one(given)[1, 2, 2] == value  # the float run takes it
 
@@ -209,7 +212,8 @@ def test_times_and_index_of_two_lengths():
 
 def test_event_data():
     data = EventData(idx=np.array([[0, 5, 5, -1], [2, -1, -1, -1]]),
-                     time=np.array([[0.0, 1e-3, 1.5e-3, np.inf], [2e-3, np.inf, np.inf, np.inf]]), n_neurons=6, t_max=4e-3)
+                     time=np.array([[0.0, 1e-3, 1.5e-3, np.inf], [2e-3, np.inf, np.inf, np.inf]]),
+                     n_neurons=6, t_max=4e-3)
     want = np.zeros((2, 4, 6), int)
     want[0, 0, 0], want[0, 1, 5], want[1, 2, 2] = 1, 2, 1
     assert counted(data).tolist() == want.tolist()
@@ -236,10 +240,10 @@ def test_time_gridded_data():
 
 
 @pytest.mark.parametrize(("data", "what"), [
-    (TimeGriddedData(np.zeros((1, 4, 5), bool), 1e-3), r"spikes\['in'\]: found \(1, 4, 5\), needed \(samples, steps, 6\)"),
+    (TimeGriddedData(np.zeros((1, 4, 5), bool), 1e-3), r"'in'\]: found \(1, 4, 5\), needed \(samples, steps, 6\)"),
     (TimeGriddedData(np.zeros((0, 4, 6), bool), 1e-3), "an empty batch"),
     (TimeGriddedData(np.full((1, 4, 6), np.nan), 1e-3), "not finite"),
-    (TimeGriddedData(np.zeros((1, 4, 6), bool), 1e-4), r"spikes\['in'\]: found steps of 0\.0001 s, the network has 0\.001 s"),
+    (TimeGriddedData(np.zeros((1, 4, 6), bool), 1e-4), r"'in'\]: found steps of 0\.0001 s, the network has 0\.001 s"),
     (EventData(np.array([[0]]), np.array([[0.0]]), 5, 1e-3), r"spikes\['in'\]: found 5 neurons.*needed 6 neurons"),
     (EventData(np.array([0]), np.array([0.0]), 6, 1e-3), r"found 6 neurons, idx \(1,\)"),
     (EventData(np.array([[7]]), np.array([[0.0]]), 6, 1e-3), r"Events\.index: found 7"),

@@ -124,7 +124,7 @@ def _one(name: str, value: Any, shape: tuple[int, ...], dt: float | None) -> NDA
     if isinstance(value, Events):
         return value.counts(size)
     if hasattr(value, "n_neurons") and hasattr(value, "dt") and hasattr(value, "data"):
-        if dt is not None and abs(value.dt / dt - 1) > 1e-6:
+        if dt is not None and not abs(value.dt / dt - 1) <= 1e-6:
             raise InputError(f"spikes[{name!r}]: found steps of {value.dt} s, the network has {dt} s. Bin it anew.")
         value = np.asarray(value.data)  # nir's TimeGriddedData: (samples, steps, neurons)
         if value.ndim != 3 or value.shape[2] != size:
@@ -134,7 +134,8 @@ def _one(name: str, value: Any, shape: tuple[int, ...], dt: float | None) -> NDA
     try:
         array = np.asarray(value)
     except ValueError as error:  # a list of lists of several lengths
-        raise InputError(f"spikes[{name!r}]: found {type(value).__name__}, needed numbers in an array ({error})") from None
+        kind = type(value).__name__
+        raise InputError(f"spikes[{name!r}]: found a {kind}, needed numbers in an array ({error})") from None
     if array.dtype == bool:
         array = array.astype(np.int64)
     if array.dtype.kind not in "iuf":

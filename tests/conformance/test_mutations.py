@@ -19,11 +19,11 @@ from s2nir.mapping import Table, check, regions
 SILENT = ("spike_list", "relay")
 
 
-def small_image(bits):
-    """Convolutions (one pooled), rows with and without delays, a recurrence, a skip, several slices."""
+def small_graph():
+    """Convolutions (one pooled), rows with and without delays, a recurrence, a skip."""
     rng = np.random.default_rng(3)
     lif = dict(gain=1.0, constant=0.0, bias=0.0, threshold=1.0, v_reset=0.0, reset=Reset.SUBTRACT)
-    g = Graph(
+    return Graph(
         dt=1e-3,
         populations=(
             Population(name="in", node="Input", shape=(2, 4, 4)),
@@ -43,7 +43,10 @@ def small_image(bits):
         ),
         outputs={"out": "c"},
     )
-    return s2nir.compile(s2nir.quantize(g, s2nir.PTQ(bits=bits)), partition=s2nir.Partition(slices=2))
+
+
+def small_image(bits):
+    return s2nir.compile(s2nir.quantize(small_graph(), s2nir.PTQ(bits=bits)), partition=s2nir.Partition(slices=2))
 
 
 def with_memory(image, core, memory):

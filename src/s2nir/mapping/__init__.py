@@ -7,8 +7,10 @@ from .keys import KeyBlock, LargestFirst
 from .layout import Descriptor, Geometry, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
 from .partition import Partition, Slice
 from .place import Sequential
+from .placement import Placement, lay
 from .route import RouteTree, local
 from .tables import Table, tables
+from .trees import RouteTrees, grow
 from .wiring import Wiring, as_sparse, wire
 
 __all__ = [
@@ -19,9 +21,11 @@ __all__ = [
     "LargestFirst",
     "MachineImage",
     "Partition",
+    "Placement",
     "PopulationInfo",
     "Regions",
     "RouteTree",
+    "RouteTrees",
     "Sequential",
     "Slice",
     "Table",
@@ -29,7 +33,9 @@ __all__ = [
     "as_sparse",
     "check",
     "compile",
+    "grow",
     "headroom",
+    "lay",
     "local",
     "regions",
     "tables",

@@ -1,41 +1,37 @@
-"""Network -> MachineImage: retime, partition, place, allot keys, route, write tables and memories, check."""
+"""Network -> Placement -> RouteTrees -> MachineImage; each is checked before the next is made."""
 
 from __future__ import annotations
 
 import platform
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
+from typing import TypeVar
 
 import numpy as np
 
 from ..errors import CheckError, MappingError, S2NirWarning
-from ..graph import Conv, Loops, Reset, apply
-from ..machine import Application, SpiNNaker2
+from ..fixedpoint import Arithmetic
+from ..graph import Loops, Reset, apply
+from ..machine import Application, Chip, SpiNNaker2
 from ..quantize import Network
 from .check import check
 from .image import CoreImage, MachineImage, PopulationInfo
-from .keys import Allot, KeyBlock, LargestFirst
-from .memory import Rows, neuron_keys, rows_into, write
-from .partition import Partition, Slice
-from .place import Core, Place, Sequential
-from .route import Route, RouteTree, local
-from .tables import tables
-from .wiring import Link, Wiring, wire
+from .keys import Allot
+from .memory import neuron_keys, rows_into, write
+from .partition import Partition
+from .place import Place
+from .placement import Placement, lay
+from .placement import check as check_placement
+from .route import Route, local
+from .tables import Table, tables
+from .trees import check as check_trees
+from .trees import grow, heard
+from .wiring import wire
 
+Noun = TypeVar("Noun")
 ONSETS = ("aligned", "board")
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Mapped:
-    """The nouns between Network and image, for those who look inside: slices, keys, cores, trees."""
-
-    wiring: Wiring
-    slices: Mapping[str, tuple[Slice, ...]]
-    blocks: Mapping[Slice, KeyBlock]
-    placement: Mapping[Slice, Core]
-    trees: Mapping[Slice, RouteTree]
 
 
 def compile(
@@ -74,23 +70,22 @@ def compile(
         raise MappingError(f"onset: found {onset!r}, allowed {', '.join(map(repr, ONSETS))}")
     if not 1 <= max_count < 1 << 16:
         raise MappingError(f"max_count: found {max_count}, allowed 1 to {(1 << 16) - 1}")
-    wiring = wire(network, application, loops, max_relays)
     headroom(network, max_count)
-    slices = (partition or Partition())(wiring, ticks, record)
-    flat = tuple(s for name in wiring.members for s in slices[name])
-    placement = (place or Sequential())(flat, machine)
-    blocks = (allot or LargestFirst())(flat)
-    keys = {n: neuron_keys(slices[n], blocks, m) for n, m in wiring.members.items()}
-    rows = {n: rows_into(n, wiring, keys) for n in wiring.members}
-    heard = _heard(wiring, slices)
-    targets = _targets(wiring, slices, blocks, rows, heard)
-    trees = route(targets, placement)
-    mapped = Mapped(wiring=wiring, slices=slices, blocks=blocks, placement=placement, trees=trees)
-    cores = _cores(mapped, network, rows, heard, onset, (ticks or 0, record))
-    image = _image(mapped, network, machine, cores, max_count, loops, onset, partition or Partition())
-    for breach in check(image):
-        raise CheckError(f"the compiled image is not legal: {breach}")
-    return image
+    wiring = wire(network, application, loops, max_relays)
+    partition = partition or Partition()
+    placement = _legal(lay(network, wiring, machine, ticks, record, partition, place, allot), check_placement)
+    trees = grow(placement, route)
+    _legal(trees, lambda t: check_trees(t, placement))
+    cores = _cores(placement, network.arithmetic, onset, (ticks or 0, record))
+    tabled = tables(trees.trees, placement.blocks, machine)
+    return _legal(_image(placement, network, cores, tabled, max_count, (loops, onset), partition.tick), check)
+
+
+def _legal(noun: Noun, check: Callable[[Noun], Iterable[str]]) -> Noun:
+    """The noun, once its check has nothing to say."""
+    for breach in check(noun):
+        raise CheckError(f"{type(noun).__name__} is not legal, a defect of s2nir: {breach}")
+    return noun
 
 
 def _loops(loops: Loops | str, network: Network) -> Loops:
@@ -124,110 +119,43 @@ def headroom(network: Network, max_count: int) -> None:
             )
 
 
-def _heard(wiring: Wiring, slices: Mapping[str, tuple[Slice, ...]]) -> dict[Slice, list[tuple[Link, list[Slice]]]]:
-    """For every slice, the convolutions into it with the source slices that its receptive field touches."""
-    found: dict[Slice, list[tuple[Link, list[Slice]]]] = {}
-    for link in wiring.links:
-        c = link.connection
-        if not isinstance(c, Conv):
-            continue
-        for s in slices[link.target]:
-            near = [other for other in slices[link.source] if _touches(c, other, s)]
-            found.setdefault(s, []).append((link, near))
-    return found
-
-
-def _touches(conv: Conv, source: Slice, target: Slice) -> bool:
-    """Whether a kernel weight that is not zero joins the two boxes."""
-    per_in, per_out = conv.weight.shape[1], conv.out_shape[0] // conv.groups
-    live = np.zeros((conv.out_shape[0], conv.in_shape[0]), bool)
-    any_tap = np.asarray(conv.weight.any(axis=(2, 3)))
-    for g in range(conv.groups):
-        outs = slice(g * per_out, (g + 1) * per_out)
-        live[outs, g * per_in : (g + 1) * per_in] = any_tap[outs]
-    if not live[target.c0 : target.c1, source.c0 : source.c1].any():
-        return False
-    for axis, (t0, t1, s0, s1) in enumerate(
-        ((target.y0, target.y1, source.y0, source.y1), (target.x0, target.x1, source.x0, source.x1))
-    ):
-        taps = np.flatnonzero(conv.weight.any(axis=(0, 1, 3 - axis)))
-        pixels = np.unique(
-            np.arange(t0, t1)[:, np.newaxis] * conv.stride[axis] + taps * conv.dilation[axis] - conv.padding[axis]
-        )
-        pixels = pixels[(pixels >= 0) & (pixels < conv.pooled_shape[1 + axis])]
-        if conv.pool is not None:
-            pixels = np.unique(
-                pixels[:, np.newaxis] * conv.pool.stride[axis] + np.arange(conv.pool.size[axis])
-                - conv.pool.padding[axis]
-            )
-        if not ((pixels >= s0) & (pixels < s1)).any():
-            return False
-    return True
-
-
-def _targets(
-    wiring: Wiring,
-    slices: Mapping[str, tuple[Slice, ...]],
-    blocks: Mapping[Slice, KeyBlock],
-    rows: Mapping[str, Rows],
-    heard: Mapping[Slice, list[tuple[Link, list[Slice]]]],
-) -> dict[Slice, list[Slice]]:
-    """Which slices each slice must reach: those that have a row for one of its neurons, or an entry for the slice."""
-    order = sorted(blocks, key=lambda s: blocks[s].base)
-    bases = np.array([blocks[s].base for s in order])
-    found: dict[Slice, set[Slice]] = {}
-    for name, member in wiring.members.items():
-        for s in slices[name]:
-            mine = np.isin(rows[name].target, s.neurons(member.view))
-            for i in np.unique(np.searchsorted(bases, rows[name].key[mine], side="right") - 1):
-                found.setdefault(order[i], set()).add(s)
-            for _, near in heard.get(s, ()):
-                for other in near:
-                    found.setdefault(other, set()).add(s)
-        if member.relay_of is not None:
-            for a, b in zip(slices[member.relay_of], slices[name], strict=True):
-                found.setdefault(a, set()).add(b)
-    return {s: sorted(t) for s, t in sorted(found.items())}
-
-
 def _cores(
-    mapped: Mapped,
-    network: Network,
-    rows: Mapping[str, Rows],
-    heard: Mapping[Slice, list[tuple[Link, list[Slice]]]],
-    onset: str,
-    kept: tuple[int, tuple[str, ...]],
+    placement: Placement, arithmetic: Arithmetic, onset: str, kept: tuple[int, tuple[str, ...]]
 ) -> list[CoreImage]:
+    """The memory of every core, in the order of the wiring."""
+    members, blocks = placement.wiring.members, placement.blocks
+    keys = {n: neuron_keys(placement.slices[n], blocks, m) for n, m in members.items()}
+    hears = heard(placement)
     cores = []
-    for name, member in mapped.wiring.members.items():
+    for name, member in members.items():
         lag = member.lag if onset == "aligned" and member.relay_of is None else 0
-        for i, s in enumerate(mapped.slices[name]):
-            convs = [(link, [(o, mapped.blocks[o]) for o in near]) for link, near in heard.get(s, ())]
+        rows = rows_into(name, placement.wiring, keys)
+        for i, s in enumerate(placement.slices[name]):
+            convs = [(link, [(o, blocks[o]) for o in near]) for link, near in hears.get(s, ())]
             relayed = None
             if member.relay_of is not None:
-                source = mapped.slices[member.relay_of][i]
-                relayed = (source, mapped.blocks[source])
-            memory = write(s, member, mapped.blocks[s], network.arithmetic, lag, rows[name], convs, relayed, kept)
-            chip, pe = mapped.placement[s]
-            cores.append(CoreImage(chip=chip, pe=pe, application=member.application.name, memory=memory,
-                                   window=member.application.window))
+                relayed = blocks[placement.slices[member.relay_of][i]]
+            memory = write(s, member, blocks[s], arithmetic, lag, rows, convs, relayed, kept)
+            chip, pe = placement.cores[s]
+            app = member.application
+            cores.append(CoreImage(chip=chip, pe=pe, application=app.name, memory=memory, window=app.window))
     return cores
 
 
 def _image(
-    mapped: Mapped,
+    placement: Placement,
     network: Network,
-    machine: SpiNNaker2,
     cores: list[CoreImage],
+    tabled: Mapping[Chip, Table],
     max_count: int,
-    loops: Loops,
-    onset: str,
-    partition: Partition,
+    timed: tuple[Loops, str],
+    tick: float,
 ) -> MachineImage:
+    loops, onset = timed
     infos, at = [], 0
     notes = list(network.notes)
-    for name, member in mapped.wiring.members.items():
-        n = len(mapped.slices[name])
+    for name, member in placement.wiring.members.items():
+        n = len(placement.slices[name])
         p = member.population
         relay = member.relay_of is not None
         infos.append(
@@ -253,14 +181,14 @@ def _image(
             notes.append(sentence)
             warnings.warn(sentence, S2NirWarning, stacklevel=4)
     return MachineImage(
-        machine=machine,
+        machine=placement.machine,
         arithmetic=network.arithmetic,
         dt=network.dt,
-        tick=partition.tick,
+        tick=tick,
         lag=max(p.lag for p in infos if p.kind != "relay"),
         max_count=max_count,
         cores=tuple(cores),
-        tables=tables(mapped.trees, mapped.blocks, machine),
+        tables=tabled,
         populations=tuple(infos),
         outputs=network.outputs,
         contract=_contract(network, loops, onset),

@@ -84,13 +84,13 @@ def write(
     onset: int,
     rows: Rows,
     convs: list[tuple[Link, list[tuple[Slice, KeyBlock]]]],
-    relayed: tuple[Slice, KeyBlock] | None,
+    relayed: KeyBlock | None,
     kept: tuple[int, tuple[str, ...]],
 ) -> NDArray[np.uint8]:
     """One core's memory.
 
     rows : synapses into the whole member; convs : convolutions into it, with the source slices that reach this slice
-    relayed : the slice whose packets a relay passes on; kept : ticks and what is recorded
+    relayed : keys of the slice whose packets a relay passes on; kept : ticks and what is recorded
     """
     app, p = member.application, member.population
     delay_word = app.word is Word.DELAY
@@ -99,7 +99,7 @@ def write(
     table, row_data = _rows(rows, local, delay_word)
     entries, geometries, kernels = _convolutions(s, convs)
     if relayed is not None:
-        entries = np.array([pack_conv_entry(relayed[1].base, relayed[1].bits, 0, _short(relayed[0]))], CONV_ENTRY)
+        entries = np.array([pack_conv_entry(relayed.base, relayed.bits, 0, (0, 1, 0, 1, 0, 1))], CONV_ENTRY)  # no box
     has_neurons = not p.is_input and relayed is None
     neurons = _neurons(p, s.neurons(member.view), arithmetic) if has_neurons else np.zeros(0, np.uint8)
     parts = [table.view(np.uint8).ravel(), row_data, entries.view(np.uint8).ravel(), geometries.view(np.uint8).ravel(),
@@ -121,11 +121,6 @@ def write(
         "<u4",
     )
     return np.concatenate([descriptor.view(np.uint8), *parts])
-
-
-def _short(s: Slice) -> tuple[int, int, int, int, int, int]:
-    """A relay only needs the number of its sources; its box would not always fit the entry."""
-    return 0, 1, 0, 1, 0, 1
 
 
 def _rows(rows: Rows, local: NDArray[np.int64], delay_word: bool) -> tuple[NDArray[np.void], NDArray[np.uint8]]:

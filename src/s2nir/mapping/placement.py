@@ -1,0 +1,116 @@
+"""The Placement: populations cut into core-sized slices, slices on cores, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from ..machine import SpiNNaker2
+from ..quantize import Network
+from ..values import digest, same
+from .keys import Allot, KeyBlock, LargestFirst
+from .keys import check as check_keys
+from .partition import Partition, Slice
+from .place import Core, Place, Sequential
+from .wiring import Wiring
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Placement:
+    """Where every neuron of a network is.
+
+    network : digest of the Network; wiring : the network as cores see it
+    slices : by member of the wiring; cores, blocks : by slice
+    """
+
+    network: str
+    machine: SpiNNaker2
+    wiring: Wiring
+    slices: Mapping[str, tuple[Slice, ...]]
+    cores: Mapping[Slice, Core]
+    blocks: Mapping[Slice, KeyBlock]
+
+    def __post_init__(self) -> None:
+        for name in ("slices", "cores", "blocks"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __eq__(self, other: object) -> bool:
+        return same(self, other)
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over slices, cores, keys and the network they are of."""
+        return digest((self.network, self.machine, self.slices, self.cores, self.blocks))
+
+    def __str__(self) -> str:
+        lines = [f"Placement {self.digest[:12]}: {len(self.cores)} slices on {self.machine.cores} cores"]
+        for name, slices in self.slices.items():
+            member = self.wiring.members[name]
+            lines.append(f"  {name}: {member.application.name}, lag {member.lag}, {len(slices)} slices")
+            for s in slices[:16]:
+                chip, pe = self.cores[s]
+                lines.append(f"    {s} on {chip} PE {pe}, keys {self.blocks[s]}")
+            if len(slices) > 16:
+                lines.append(f"    and {len(slices) - 16} more")
+        return "\n".join(lines)
+
+
+def lay(
+    network: Network,
+    wiring: Wiring,
+    machine: SpiNNaker2,
+    ticks: int | None = None,
+    record: tuple[str, ...] = (),
+    partition: Partition | None = None,
+    place: Place | None = None,
+    allot: Allot | None = None,
+) -> Placement:
+    """Partition, place and allot keys.
+
+    Raises
+    ------
+    MappingError
+        where a neuron does not fit a core, or the slices do not fit the machine.
+    """
+    slices = (partition or Partition())(wiring, ticks, record)
+    flat = tuple(s for name in wiring.members for s in slices[name])
+    return Placement(
+        network=network.digest,
+        machine=machine,
+        wiring=wiring,
+        slices=slices,
+        cores=(place or Sequential())(flat, machine),
+        blocks=(allot or LargestFirst())(flat),
+    )
+
+
+def check(placement: Placement) -> Iterator[str]:
+    """Every breach of a legal Placement, as sentences."""
+    every = [s for slices in placement.slices.values() for s in slices]
+    usable = set(placement.machine.usable)
+    taken: dict[Core, Slice] = {}
+    for s in every:
+        core = placement.cores.get(s)
+        if core is None:
+            yield f"{s}: is on no core"
+        elif core not in usable:
+            yield f"{s}: {core} is no usable core of the machine"
+        elif core in taken:
+            yield f"{s} and {taken[core]}: both are on {core}"
+        else:
+            taken[core] = s
+    yield from check_keys(tuple(every), placement.blocks)
+    for name, member in placement.wiring.members.items():
+        held = np.zeros(member.view, np.int64)
+        for s in placement.slices.get(name, ()):
+            held[s.c0 : s.c1, s.y0 : s.y1, s.x0 : s.x1] += 1
+            if s.size > member.application.max_targets:
+                yield f"{s}: {s.size} neurons, {member.application.name} holds {member.application.max_targets}"
+        if (held != 1).any():
+            yield f"{name}: {int((held == 0).sum())} neurons in no slice, {int((held > 1).sum())} in several"
