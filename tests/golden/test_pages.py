@@ -1,4 +1,4 @@
-"""Every noun prints itself the same tomorrow; `python tests/golden/test_pages.py` writes the pages anew: read the diff."""
+"""Every noun prints itself the same tomorrow; run as a script this writes the pages anew: read the diff."""
 
 import sys
 from pathlib import Path
