@@ -81,7 +81,7 @@ def wrong(capsys, *argv):
 def test_check_prints_contract_network_and_fit(capsys, file):
     assert main(["check", file, "--reset", "zero"]) == 0
     out = capsys.readouterr().out
-    for part in ("dt: 0.001 s (tau / r", "hidden reset: zero (passed as reset=)", "out: IF 3, 3 neurons",
+    for part in ("dt: 0.001 s (tau / r", "reset: zero (passed as reset=) [hidden, out]", "out: IF 3, 3 neurons",
                  "Linear as one dense", "parameters", "fits on 2 of 148 cores and 1 for input"):
         assert part in out
 

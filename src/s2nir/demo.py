@@ -66,21 +66,24 @@ def demo(out: Path, progress: Callable[[str], object] | None = None, recordings:
     found = report(recording, fidelity)
     found.save(page)
     say(f"running {min(recordings, BY_REFERENCE)} recordings on the integer reference")
+    against = _against_reference(network, recording, spikes, labels)
     return {
         "network": shapes_network().name,
         "data": "synthetic moving shapes",
         "recordings": recordings,
-        "accuracy_float": _share(decided == labels),
-        **_against_reference(network, recording, spikes, labels),
-        "accuracy_emulated": _share(_decided(recording) == labels),
-        "decisions_alike": _share(_decided(recording) == decided),
-        "spikes_alike": {p.name: p.match for p in fidelity.populations if p.spikes},
+        "recordings_int8": against["recordings"],
         "recordings_compared": fidelity.recordings,
+        "differing_spikes": against["differing"],
+        "spikes_alike": {p.name: p.match for p in fidelity.populations if p.spikes},
+        "decisions_alike": _share(_decided(recording) == decided),
         "first_divergence": None if fidelity.divergence is None else str(fidelity.divergence),
+        "seconds": round(time.perf_counter() - began, 1),
+        "accuracy_float": _share(decided == labels),
+        "accuracy_int8": against["right"] / against["recordings"],
+        "accuracy_emulated": _share(_decided(recording) == labels),
         **{key: found.to_dict()["fit"][fit] for key, fit in FIT.items()},
         "packets": recording.packets,
         "report": str(page),
-        "seconds": round(time.perf_counter() - began, 1),
     }
 
 
@@ -100,8 +103,8 @@ def _decided(recording: Recording) -> NDArray[np.int64]:
 
 def _against_reference(
     network: Network, recording: Recording, spikes: NDArray[np.uint8], labels: NDArray[np.int64]
-) -> dict[str, Any]:
-    """How often the integer reference is right, and in how many spikes the emulator differs from it."""
+) -> dict[str, int]:
+    """recordings of the integer reference, how many are right, and the spikes in which the emulator differs."""
     output = next(iter(network.outputs.values()))
     emulated = {p.name: recording.raw_spikes(p.name) for p in recording.image.populations if p.kind == "neurons"}
     right = differing = 0
@@ -115,7 +118,7 @@ def _against_reference(
         for name, got in emulated.items():
             want = whole.spikes[name]
             differing += int((got[part].reshape(want.shape) != want).sum())
-    return {"accuracy_int8": right / many, "recordings_int8": many, "differing_spikes": differing}
+    return {"recordings": many, "right": right, "differing": differing}
 
 
 def _share(agree: NDArray[np.bool_]) -> float:

@@ -90,7 +90,7 @@ def multiply_decay(state: ArrayLike, decay: ArrayLike) -> NDArray[np.int64]:
 
 
 def to_state(values: ArrayLike, shift: int) -> NDArray[np.int64]:
-    """Real numbers in weight units to Q16.15 after a right shift of `shift` bits; held within +-2**62, not yet in int32.
+    """Real numbers in weight units to Q16.15 after a right shift of `shift` bits; within +-2**62, not yet int32.
 
     >>> to_state([1.0, 2.5], 0).tolist()
     [32768, 81920]

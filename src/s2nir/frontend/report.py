@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph, Projection, Reset
+from ..graph import Graph, Projection, Reset, data_order
 from .contract import Asked, Contract, Entry, Rule
 from .limits import MAX_BYTES, Limits, Log
 from .neurons import factor
@@ -33,10 +33,20 @@ class ContractReport:
         return tuple(e for e in self.entries if e.value is None)
 
     def __str__(self) -> str:
-        lines = ["contract", *(f"  {e}{' ' + e.remedy if e.remedy else ''}" for e in self.entries)]
+        lines = ["contract", *(f"  {line}" for line in _grouped(self.entries))]
         lines += ["populations", *(f"  {p}" for p in self.populations)]
         lines += ["projections", *(f"  {p}" for p in self.projections)]
         return "\n".join(lines + (["notes", *(f"  {n}" for n in self.notes)] if self.notes else []))
+
+
+def _grouped(entries: tuple[Entry, ...]) -> list[str]:
+    """A line per entry; populations of which the same is said share one."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for e in entries:
+        name, _, what = e.item.rpartition(" ")
+        said = str(e).removeprefix(e.item) + (f". {e.remedy}" if e.remedy else "")
+        lines.setdefault((what, said), []).append(name)
+    return [f"{what}{said}{' [' + ', '.join(n) + ']' if any(n) else ''}" for (what, said), n in lines.items()]
 
 
 def contract_report(
@@ -107,11 +117,14 @@ def _entries(graph: Graph) -> tuple[Entry, ...]:
 
 def _page(graph: Graph, entries: tuple[Entry, ...], notes: tuple[str, ...]) -> ContractReport:
     populations = []
-    for p in graph.populations:
+    ordered, ways = data_order(graph)
+    place = {p.name: i for i, p in enumerate(ordered)}
+    entries = tuple(sorted(entries, key=lambda e: place.get(e.item.rpartition(" ")[0], -1)))
+    for p in ordered:
         shape = "x".join(str(n) for n in p.shape)
         what = "sources" if p.is_input else "neurons" if p.spikes else "neurons that do not spike"
         populations.append(f"{p.name}: {p.node} {shape}, {p.size} {what}")
-    said = tuple(_sentence(q) for q in graph.projections)
+    said = tuple(_sentence(graph.projections[i]) for i in ways)
     return ContractReport(entries=entries, populations=tuple(populations), projections=said, notes=notes)
 
 

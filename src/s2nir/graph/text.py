@@ -7,21 +7,22 @@ from numpy.typing import NDArray
 
 from .connection import Connection, Conv, Dense
 from .graph import Graph, Population
-from .timing import timing
+from .timing import data_order, timing
 
 
 def describe(graph: Graph) -> str:
     """Contract, populations and projections, a line each."""
     dt = "none" if graph.dt is None else f"{graph.dt:g} s"
     lines = [f"Graph {graph.digest[:12]}", f"  dt {dt}, {graph.integrator.value}, loops {graph.loops.value}"]
-    for p in graph.populations:
+    populations, ways = data_order(graph)
+    for p in populations:
         lines.append(f"  {p.name}: {p.node} {_dims(p.shape)}{_contract(p)}")
         if not p.is_input:
             lines.append(f"    {_parameters(p)}")
     when = timing(graph)
-    for q, steps, recurrent in zip(graph.projections, when.steps, when.recurrent, strict=True):
-        kind = "recurrent" if recurrent else "forward"
-        lines.append(f"  {q.source} -> {q.target}: {form(q.connection)}, {kind}, {steps} steps")
+    for i in ways:
+        q, kind = graph.projections[i], "recurrent" if when.recurrent[i] else "forward"
+        lines.append(f"  {q.source} -> {q.target}: {form(q.connection)}, {kind}, {when.steps[i]} steps")
     for output, name in graph.outputs.items():
         lines.append(f"  output {output}: {name}")
     return "\n".join(lines)

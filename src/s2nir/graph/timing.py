@@ -58,6 +58,18 @@ def timing(graph: Wired) -> Timing:
     )
 
 
+def data_order(graph: Wired) -> tuple[list[Any], list[int]]:
+    """Populations and places of projections in the order of the data, for people: names alone sort '10' before '2'."""
+    when = timing(graph)
+    place = {name: i for i, name in enumerate(when.order)}
+    populations = sorted(graph.populations, key=lambda p: place[p.name])
+    ways = sorted(
+        range(len(graph.projections)),
+        key=lambda i: (place[graph.projections[i].source], place[graph.projections[i].target], i),
+    )
+    return populations, ways
+
+
 def back_edges(graph: Wired) -> set[tuple[str, str]]:
     """Pairs (source, target) that close a loop in a depth-first search from the inputs, names in sorted order."""
     after: dict[str, list[str]] = {p.name: [] for p in graph.populations}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import QuantizeError
 from ..fixedpoint import Arithmetic
-from ..graph import Compare, Conv, Dense, Integrator, Loops, Projection, Reset, Sparse
+from ..graph import Compare, Conv, Dense, Integrator, Loops, Projection, Reset, Sparse, data_order
 from ..values import digest, freeze, same
 
 STATE = ("threshold", "decay", "offset", "v_reset", "syn_decay", "bias")
@@ -134,7 +134,7 @@ class Network:
 
     def __str__(self) -> str:
         lines = [f"Network {self.digest[:12]}: {self.arithmetic.value}, {self.scheme}"]
-        for p in self.populations:
+        for p in data_order(self)[0]:
             dims = "x".join(str(n) for n in p.shape)
             if p.is_input:
                 lines.append(f"  {p.name}: Input {dims}")

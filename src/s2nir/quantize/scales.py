@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import QuantizeError
 from ..fixedpoint import clip, to_integers, wrap
 from ..graph import Connection, Conv, Dense, Population, Projection
 from .scheme import PTQ, Overflow, Per
@@ -39,12 +40,24 @@ def percentile_scales(
             return scales
         at, top = np.percentile(table, percentile, axis=1), table.max(axis=1)
         at = np.where(at > 0, at, top)
-        return np.asarray(np.divide(limit, at, out=scales, where=at > 0))
+        with np.errstate(over="ignore"):
+            return _finite(ways, np.asarray(np.divide(limit, at, out=scales, where=at > 0)))
     for u in range(count):
         pool = np.abs(np.concatenate([p[u] for p in parts])) if parts else np.zeros(0)
         if pool.size and pool.max() > 0:
             at = np.percentile(pool, percentile)
-            scales[u] = limit / (at if at > 0 else pool.max())
+            with np.errstate(over="ignore"):
+                scales[u] = limit / (at if at > 0 else pool.max())
+    return _finite(ways, scales)
+
+
+def _finite(ways: Sequence[Projection], scales: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not np.isfinite(scales).all():
+        raise QuantizeError(
+            f"{ways[0].target}: the weights that set its scale are too small, the scale is over float64. "
+            "Use a higher percentile, or larger weights.",
+            rule="fixed-range",
+        )
     return scales
 
 
@@ -77,11 +90,12 @@ def integer_weights(
     connection: Connection, unit: NDArray[np.int64], scales: NDArray[np.float64], scheme: PTQ
 ) -> tuple[NDArray[np.int8], int]:
     """Weights in int8, and how many were over the limit."""
-    scaled = connection.weight * per_weight(connection, unit, scales)
+    with np.errstate(over="ignore"):  # what is over float64 is over the limit, and held there
+        scaled = connection.weight * per_weight(connection, unit, scales)
     whole = to_integers(scaled, scheme.rounding)  # type: ignore[arg-type]
     over = int((np.abs(whole) > scheme.limit).sum())
     if scheme.overflow is Overflow.WRAP:
-        bits = 8 if scheme.bits == "s4" else int(scheme.bits)
+        bits = 5 if scheme.bits == "s4" else int(scheme.bits)
         held = np.where(np.abs(whole) > scheme.limit, wrap(whole, bits), whole)
         return np.maximum(held, -scheme.limit).astype(np.int8), over
     return clip(whole, scheme.limit).astype(np.int8), over

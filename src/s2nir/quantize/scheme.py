@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from numbers import Integral
 
 from ..errors import QuantizeError
 from ..fixedpoint import Rounding
@@ -66,7 +67,7 @@ class PTQ:
             except ValueError:
                 allowed = ", ".join(repr(k.value) for k in kind)
                 raise QuantizeError(f"PTQ.{name}: found {getattr(self, name)!r}, allowed {allowed}") from None
-        if self.bits != "s4" and (isinstance(self.bits, str) or not 2 <= self.bits <= 8):
+        if self.bits != "s4" and (not isinstance(self.bits, Integral) or not 2 <= self.bits <= 8):
             raise QuantizeError(f'PTQ.bits: found {self.bits!r}, allowed 2 to 8 or "s4"')
         if self.percentile != "auto" and (isinstance(self.percentile, str) or not 0 < self.percentile <= 100):
             raise QuantizeError(f'PTQ.percentile: found {self.percentile!r}, allowed above 0 up to 100, or "auto"')
