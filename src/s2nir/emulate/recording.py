@@ -125,6 +125,16 @@ class Recording:
         """Packets over each link between chips, by (chip, link); empty on one chip, where no tree leaves it."""
         return {}
 
+    def spike_list_bytes(self) -> NDArray[np.int64]:
+        """int (batch, input cores): data memory of each input core with its list, 4 B per spike and per tick."""
+        cores = [i for p in self.image.inputs for i in p.cores]
+        owner = np.searchsorted(self.program.first, np.arange(self.program.size), side="right") - 1
+        held = np.zeros((self.batch, len(self.image.cores)), np.int64)
+        for b, (_, source, count) in enumerate(self.inputs):
+            np.add.at(held[b], owner[source], count)
+        own = np.array([self.image.cores[i].used for i in cores], np.int64)
+        return np.asarray(own + 4 * self.ticks + 4 * held[:, cores])
+
     @property
     def packets(self) -> int:
         """Packets sent by all sources, inputs and relays too."""

@@ -6,7 +6,18 @@ from .connection import Connection, Conv, Dense, Pool, Projection, Sparse, synap
 from .graph import Compare, Graph, Integrator, Loops, Population, Reset
 from .simulate import Trace, simulate
 from .text import describe
-from .timing import Timing, components, data_order, hops, lags, longest_delay, several_choices, stuck, timing, warn_of_choices
+from .timing import (
+    Timing,
+    components,
+    data_order,
+    hops,
+    lags,
+    longest_delay,
+    several_choices,
+    stuck,
+    timing,
+    warn_of_choices,
+)
 
 __all__ = [
     "Compare",

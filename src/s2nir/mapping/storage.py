@@ -81,7 +81,7 @@ def read(path: str | os.PathLike[str]) -> MachineImage:
 
 
 def _read(f: Any) -> MachineImage:
-    declared = sum(_declared(f[name]) for name in ("head", "memory", "core_start", "tables", "scale"))
+    declared = _declared(f)
     if declared > MAX_BYTES:
         raise ImageError(f"{f.filename}: declares {declared} bytes, one chip's image is at most {MAX_BYTES}")
     head = json.loads(f["head"][()].tobytes())
@@ -125,7 +125,10 @@ def _read(f: Any) -> MachineImage:
 
 
 def _declared(item: Any) -> int:
-    """Bytes that a dataset, or all below a group, declares."""
+    """Bytes that a dataset, or all below a group, declares; links that lead elsewhere are refused."""
     if hasattr(item, "nbytes"):
         return int(item.nbytes)
+    for name in item:
+        if type(item.get(name, getlink=True)).__name__ != "HardLink":
+            raise ImageError(f"{item.file.filename}: {item.name}/{name} leads elsewhere, as no image has it")
     return sum(_declared(item[name]) for name in item)

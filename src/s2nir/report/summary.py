@@ -135,6 +135,8 @@ def _fit(r: Recording) -> dict[str, Any]:
         "sram_bytes_input": sum(image.cores[i].used for p in image.inputs for i in p.cores),
         "routing_entries": sum(t.entries for t in image.tables.values()),
         "routing_entries_allowed": image.machine.router_entries,
+        "spike_list_bytes": int(r.spike_list_bytes().max(initial=0)),
+        "spike_list_window": min((image.cores[i].window for p in image.inputs for i in p.cores), default=0),
     }
 
 

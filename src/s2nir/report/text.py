@@ -27,6 +27,8 @@ def text(facts: dict[str, Any], fidelity: Fidelity | None) -> str:
         f"  {fit['cores_neurons']} of {fit['cores_usable']} cores, and {fit['cores_input']} more for input",
         f"  {fit['sram_bytes']:,} bytes of SRAM, {fit['sram_bytes_input']:,} of them for input",
         f"  {fit['routing_entries']:,} of {fit['routing_entries_allowed']:,} routing entries",
+        f"  an input core's spike list takes up to {fit['spike_list_bytes']:,} of {fit['spike_list_window']:,} bytes"
+        + (", a board must send it in parts" if fit["spike_list_bytes"] > fit["spike_list_window"] else ""),
         *(f"  {row}" for row in fit_table(fit["populations"])),
         "activity",
         *(f"  {row}" for row in activity_table(facts["populations"])),
