@@ -1,6 +1,7 @@
 """The demo: what `make demo` ends with."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,19 @@ def test_float_and_int8_part_only_little(made):
     assert alike["lif1"] > 0.999
     assert min(alike.values()) > 0.85
     assert "lif1" in made[0]["first_divergence"]
+
+
+def test_the_readme_says_what_it_prints(made):
+    found, text = made[0], (Path(__file__).parents[1] / "README.md").read_text()
+    for row in (
+        f"| accuracy in floats | {found['accuracy_float']:.3f} |",
+        f"| accuracy in int8, integer reference | {found['accuracy_int8']:.3f} |",
+        f"| accuracy in int8, emulated chip | {found['accuracy_emulated']:.3f} |",
+        f"| cores | {found['cores']} of 148, and {found['cores_input']} for input |",
+        f"| SRAM | {found['sram_bytes']:,} bytes |",
+        f"| packets | {found['packets']:,} |",
+    ):
+        assert row in text, row
 
 
 def test_the_report_is_one_page(made):

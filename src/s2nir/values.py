@@ -34,6 +34,23 @@ def freeze_fields(value: object, **dtypes: DTypeLike | None) -> None:
             object.__setattr__(value, name, freeze(found, dtype))
 
 
+class Noun:
+    """A frozen dataclass that is equal to another where their digests are."""
+
+    __slots__ = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all fields, but those declared with `metadata={"digest": False}`."""
+        return digest(self)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
 def digest(value: Any) -> str:
     """SHA-256 over the value, in hex; equal values give equal digests on every host.
 

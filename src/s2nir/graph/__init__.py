@@ -3,7 +3,7 @@
 from .apply import apply, arriving, scatter
 from .check import check
 from .connection import Connection, Conv, Dense, Pool, Projection, Sparse, synapses
-from .graph import Compare, Graph, Integrator, Loops, Population, Reset
+from .graph import Compare, Graph, Integrator, Loops, Population, Populations, Reset
 from .simulate import Trace, simulate
 from .text import describe
 from .timing import (
@@ -29,6 +29,7 @@ __all__ = [
     "Loops",
     "Pool",
     "Population",
+    "Populations",
     "Projection",
     "Reset",
     "Sparse",

@@ -6,13 +6,13 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import GraphError
-from ..values import digest, freeze, same
+from ..values import Noun, digest, freeze
 from .connection import Projection
 
 
@@ -109,6 +109,16 @@ class Population:
         return np.broadcast_to(getattr(self, parameter), self.shape).reshape(-1)
 
 
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def is_input(self) -> bool: ...
+
+
+P = TypeVar("P", bound=_Named)
+
+
 def compact(value: Any, shape: tuple[int, ...], where: str) -> NDArray[np.float64]:
     """A parameter as shape () where all neurons agree, else as `shape`."""
     array = np.asarray(value, np.float64)
@@ -119,8 +129,30 @@ def compact(value: Any, shape: tuple[int, ...], where: str) -> NDArray[np.float6
     return freeze(array, np.float64)
 
 
+class Populations(Noun, Generic[P]):
+    """What a Graph and a Network have in common: populations by name, and projections between them."""
+
+    __slots__ = ()
+    populations: tuple[P, ...]
+    projections: tuple[Projection, ...]
+
+    def __getitem__(self, name: str) -> P:
+        for population in self.populations:
+            if population.name == name:
+                return population
+        raise GraphError(f"no population {name!r}; there are {', '.join(p.name for p in self.populations)}")
+
+    @property
+    def inputs(self) -> tuple[P, ...]:
+        return tuple(p for p in self.populations if p.is_input)
+
+    def into(self, name: str) -> tuple[Projection, ...]:
+        """The projections into a population."""
+        return tuple(p for p in self.projections if p.target == name)
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Graph:
+class Graph(Populations[Population]):
     """A spiking network in floats.
 
     dt : float, seconds per step; None where no node needs it
@@ -143,31 +175,6 @@ class Graph:
         object.__setattr__(self, "populations", tuple(sorted(self.populations, key=lambda p: p.name)))
         object.__setattr__(self, "projections", tuple(sorted(self.projections, key=_projection_order)))
         object.__setattr__(self, "outputs", MappingProxyType(dict(sorted(self.outputs.items()))))
-
-    def __getitem__(self, name: str) -> Population:
-        for population in self.populations:
-            if population.name == name:
-                return population
-        raise GraphError(f"no population {name!r}; there are {', '.join(p.name for p in self.populations)}")
-
-    def __eq__(self, other: object) -> bool:
-        return same(self, other)
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over populations, projections, outputs and contract."""
-        return digest(self)
-
-    @property
-    def inputs(self) -> tuple[Population, ...]:
-        return tuple(p for p in self.populations if p.is_input)
-
-    def into(self, name: str) -> tuple[Projection, ...]:
-        """The projections into a population."""
-        return tuple(p for p in self.projections if p.target == name)
 
     def simulate(self, spikes: Any, record: tuple[str, ...] = ("spikes",)) -> Any:
         """The float64 reference run; see `s2nir.graph.simulate.simulate`."""

@@ -71,6 +71,8 @@ def compile(
     if not 1 <= max_count < 1 << 16:
         raise MappingError(f"max_count: found {max_count}, allowed 1 to {(1 << 16) - 1}")
     headroom(network, max_count)
+    if ticks is not None and ticks < 0:
+        raise MappingError(f"ticks: found {ticks}, allowed 0 and up")
     wiring = wire(network, application, loops, max_relays)
     partition = partition or Partition()
     placement = _legal(lay(network, wiring, machine, ticks, record, partition, place, allot), check_placement)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..files import write_whole
 from ..fixedpoint import Arithmetic
 from ..machine import Chip, SpiNNaker2
-from ..values import digest, freeze, freeze_fields
+from ..values import Noun, digest, freeze, freeze_fields
 from .tables import Table
 
 
@@ -68,7 +68,7 @@ class PopulationInfo:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class MachineImage:
+class MachineImage(Noun):
     """All that a machine loads.
 
     cores, tables : what is loaded; populations, outputs : the host's directory
@@ -103,13 +103,7 @@ class MachineImage:
                 return p
         raise KeyError(f"no population {name!r}; there are {', '.join(p.name for p in self.populations)}")
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, MachineImage) and self.digest == other.digest
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-    @cached_property
+    @cached_property  # hashed once: an image is large, and its Program is kept by it
     def digest(self) -> str:
         """SHA-256 over all that is loaded and the directory."""
         return digest(self)

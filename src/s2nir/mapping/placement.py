@@ -10,7 +10,7 @@ import numpy as np
 
 from ..machine import SpiNNaker2
 from ..quantize import Network
-from ..values import digest, same
+from ..values import Noun, digest
 from .keys import Allot, KeyBlock, LargestFirst
 from .keys import check as check_keys
 from .partition import Partition, Slice
@@ -19,7 +19,7 @@ from .wiring import Wiring
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Placement:
+class Placement(Noun):
     """Where every neuron of a network is.
 
     network : digest of the Network; wiring : the network as cores see it
@@ -36,12 +36,6 @@ class Placement:
     def __post_init__(self) -> None:
         for name in ("slices", "cores", "blocks"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
-
-    def __eq__(self, other: object) -> bool:
-        return same(self, other)
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
 
     @property
     def digest(self) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..graph import Conv, apply
-from ..values import digest, same
+from ..values import Noun, digest
 from .partition import Slice
 from .placement import Placement
 from .route import Route, RouteTree, local
@@ -18,7 +18,7 @@ from .wiring import Link, as_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class RouteTrees:
+class RouteTrees(Noun):
     """placement : digest of the Placement; trees : by slice; a slice that nothing hears has none"""
 
     placement: str
@@ -26,12 +26,6 @@ class RouteTrees:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trees", MappingProxyType(dict(self.trees)))
-
-    def __eq__(self, other: object) -> bool:
-        return same(self, other)
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
 
     @property
     def digest(self) -> str:

@@ -186,6 +186,8 @@ def _application(p: IntPopulation, network: Network, hop: tuple[int, ...], given
     waits = any(h > 1 or (isinstance(q.connection, Sparse) and q.connection.delay.any()) for q, h in ways)
     stem = "lif_curr_exp" if p.current_based else "lif"
     if isinstance(given, Application):
+        if given.name in ("relay", "spike_list"):
+            raise MappingError(f"application: {given.name} runs no neurons. Use 'auto', or one of the lif programs.")
         if given.word is Word.DELAY and peak > given.weight_limit:
             raise MappingError(
                 f"{p.name}: |w| up to {peak}, application {given.name} holds up to {given.weight_limit}. "

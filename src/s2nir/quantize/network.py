@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..errors import QuantizeError
 from ..fixedpoint import Arithmetic
-from ..graph import Compare, Conv, Dense, Integrator, Loops, Projection, Reset, Sparse, data_order
-from ..values import digest, freeze, same
+from ..graph import Compare, Conv, Dense, Integrator, Loops, Populations, Projection, Reset, Sparse, data_order
+from ..values import freeze
 
 STATE = ("threshold", "decay", "offset", "v_reset", "syn_decay", "bias")
 
@@ -83,7 +83,7 @@ class IntPopulation:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Network:
+class Network(Populations[IntPopulation]):
     """A spiking network in integers.
 
     arithmetic : the format of all state
@@ -106,31 +106,6 @@ class Network:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "outputs", MappingProxyType(dict(sorted(self.outputs.items()))))
-
-    def __getitem__(self, name: str) -> IntPopulation:
-        for population in self.populations:
-            if population.name == name:
-                return population
-        raise QuantizeError(f"no population {name!r}; there are {', '.join(p.name for p in self.populations)}")
-
-    def __eq__(self, other: object) -> bool:
-        return same(self, other)
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over all integers, scales and the contract."""
-        return digest(self)
-
-    @property
-    def inputs(self) -> tuple[IntPopulation, ...]:
-        return tuple(p for p in self.populations if p.is_input)
-
-    def into(self, name: str) -> tuple[Projection, ...]:
-        """The projections into a population."""
-        return tuple(p for p in self.projections if p.target == name)
 
     def __str__(self) -> str:
         lines = [f"Network {self.digest[:12]}: {self.arithmetic.value}, {self.scheme}"]
