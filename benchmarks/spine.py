@@ -2,8 +2,8 @@
 
     python benchmarks/spine.py --model cnn_sinabs.nir --data train_1000.npz
 
---model : the network (shared/models), --data : N-MNIST recordings as xyp, t_us, offsets (shared/data/nmnist). Bins of 1 ms,
-counts not clamped. Everything runs on one thread. Prints a table and, with --json FILE, writes the figures.
+--model : the network (shared/models), --data : N-MNIST recordings as xyp, t_us, offsets (shared/data/nmnist). Bins of
+1 ms, counts not clamped. Everything runs on one thread. Prints a table and, with --json FILE, writes the figures.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402 - the thread count must be set first
+import numpy as np
 
-import s2nir  # noqa: E402
+import s2nir
 
 LIMIT_WAY_S, LIMIT_RUN_MS = 5.0, 15.0
 
@@ -63,7 +63,7 @@ def whole_way(model: Path, spikes: np.ndarray) -> float:
 
 
 def torch_peer(graph: s2nir.Graph, spikes: np.ndarray):
-    """The same network in PyTorch, float32, a loop over steps; returns a callable that gives the output's spike counts."""
+    """The same network in PyTorch, float32, a loop over steps; a callable that gives the output's spike counts."""
     import torch
     from torch.nn.functional import conv2d, linear
 

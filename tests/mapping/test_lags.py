@@ -196,6 +196,13 @@ def test_relays_are_limited():
         s2nir.compile(network, max_relays=10)
 
 
+def test_a_population_with_the_name_of_a_relay_is_told_so():
+    g = graph([source((1,)), lif("in+1", (1,)), lif("a", (1,))],
+              [dense("in", "in+1", [[1.0]]), dense("in", "a", [[1.0]], delay=2)])
+    with pytest.raises(MappingError, match=r"in\+1: a relay of in needs this name.*Rename the population"):
+        s2nir.compile(s2nir.quantize(g))
+
+
 def test_convolutions_wait_in_relays_even_with_small_weights():
     g = graph([source((1, 2, 2)), lif("a", (1, 2, 2)), lif("b", (1, 2, 2))], [
         conv("in", "a", np.ones((1, 1, 1, 1)), (1, 2, 2), (1, 2, 2)),

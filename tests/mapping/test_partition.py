@@ -120,7 +120,8 @@ def test_records_make_room_by_smaller_slices():
 @pytest.mark.parametrize(("ticks", "record", "what"), [
     (10, ("spike",), r"record: found 'spike', allowed 'spikes', 'voltages', 'time'"),
     (None, ("spike",), r"record: found 'spike'"),
-    (-5, ("spikes",), r"ticks: found -5, allowed 0 and up"),
+    (-5, ("spikes",), r"ticks: found -5, allowed whole numbers from 0 up"),
+    (2.5, ("spikes",), r"ticks: found 2\.5"),
 ])
 def test_records_that_are_none(ticks, record, what):
     with pytest.raises(MappingError, match=what):
@@ -212,6 +213,16 @@ def test_local_order_is_row_column_channel():
     assert s.neurons(view).tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
 
 
+@pytest.mark.parametrize(("fields", "what"), [
+    (dict(share=0), r"share: found 0, allowed above 0 up to 1"), (dict(share=1.5), r"share: found 1\.5"),
+    (dict(share=float("nan")), r"share: found nan"), (dict(slices=0), r"slices: found 0, must be at least 1"),
+    (dict(tick=0.0), r"tick: found 0\.0 s, must be above 0"), (dict(tick=-1e-3), r"tick: found -0\.001 s"),
+])
+def test_partitions_that_are_none(fields, what):
+    with pytest.raises(MappingError, match=rf"Partition\.{what}"):
+        s2nir.Partition(**fields)
+
+
 def test_slices_at_least():
     image = s2nir.compile(layer(6, 5), partition=s2nir.Partition(slices=3))
     assert [len(p.cores) for p in image.populations] == [3, 3]
@@ -242,7 +253,7 @@ def test_headroom_is_proven_for_max_count():
     s2nir.compile(layer(261, 2), max_count=64_000)
 
 
-@pytest.mark.parametrize("count", [0, -1, 65_536])
+@pytest.mark.parametrize("count", [0, -1, 65_536, 2.5])
 def test_max_count_has_bounds(count):
     with pytest.raises(MappingError, match=rf"max_count: found {count}, allowed 1 to 65535"):
         s2nir.compile(layer(2, 2), max_count=count)

@@ -47,10 +47,7 @@ FLAT = nir.Flatten({"input": np.array(SQUARE)}, 0, -1)
      "neuron -> Flatten -> Linear drops the projection"),
     (SQUARE, (conv2d(dilation=2, padding=2), IF(*SQUARE)), "dilation is ignored"),
     (SQUARE, (conv2d(weight=ONE((2, 1, 3, 3)), groups=2), IF(*SQUARE)), "groups are ignored"),
-    pytest.param(
-        SQUARE, (conv2d(padding="same"), IF(*SQUARE)), "padding 'same' is garbled",
-        marks=pytest.mark.xfail(strict=True, reason="the frontend does not note 'same' in Projection.via"),
-    ),
+    (SQUARE, (conv2d(padding="same"), IF(*SQUARE)), "padding 'same' is garbled"),
     (SQUARE, (nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])), IF(2, 2, 2)),
      "a SumPool2d straight before neurons divides by zero"),
     (SQUARE, (nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])), conv2d(input_shape=(2, 2)),

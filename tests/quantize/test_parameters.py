@@ -117,6 +117,11 @@ def test_the_right_shift_is_the_least_that_fits(shift):
         assert over.threshold == 2**30
 
 
+def test_a_threshold_at_the_very_top_is_shifted_too():
+    """2**31 - 1 has no next larger number to stand for `>`."""
+    assert fixed(threshold=2.0**16 - 2.0**-15).shift == 1
+
+
 @pytest.mark.parametrize(("field", "value"), [
     ("threshold", 2.0**24), ("bias", 2.0**24), ("constant", -(2.0**24)), ("threshold", 1e30), ("bias", -1e300),
 ])
@@ -180,7 +185,7 @@ def test_a_network_prints_and_digests_the_same_every_time():
     assert a.digest == b.digest
     assert str(a) == str(b)
     assert str(a).splitlines()[1:] == [
-        "  a: LIF 1, |w| <= 127, scale 63.5, threshold 63.5, decay 0.5, shift 0", "  in: Input 2"]
+        "  in: Input 2", "  a: LIF 1, |w| <= 127, scale 63.5, threshold 63.5, decay 0.5, shift 0"]
     assert a != s2nir.quantize(g, arithmetic="fixed")
     assert a != s2nir.quantize(g, s2nir.PTQ(bits=7))
     assert a.graph_digest == g.digest

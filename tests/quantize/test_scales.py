@@ -162,6 +162,29 @@ def test_a_kernel_counts_once_however_often_it_is_used():
         assert quantized(g, percentile=p)["a"].weight_scale == 127 / np.percentile(pool, p)
 
 
+def test_convolutions_that_count_channels_differently_share_whole_channels():
+    """32 neurons as 8 channels of 4 and as 2 of 16: one scale per 16; as 3 of 4 and 2 of 6: one per 12."""
+    rng = np.random.default_rng(5)
+
+    def net(first, second, size):
+        return graph([source((size,)), lif("a", (size,))], [
+            conv("in", "a", rng.normal(size=(c, size, 1, 1)), (size, 1, 1), (c, size // c, 1), padding=(0, 0))
+            for c in (first, second)] + [dense("in", "a", rng.normal(size=(size, size)) / 3)])
+
+    for g, run in ((net(8, 2, 32), 16), (net(3, 2, 12), 12)):
+        network = quantized(g)
+        scale = network["a"].full("weight_scale").reshape(-1, run)
+        assert (scale == scale[:, :1]).all()
+        assert len(set(scale[:, 0])) == scale.shape[0]
+        for k, one in enumerate(scale[:, 0]):
+            pool = []
+            for q in g.into("a"):
+                w = q.connection.weight.reshape(q.connection.weight.shape[0], -1)
+                per = w.shape[0] * run // g["a"].size
+                pool.append(np.abs(w[k * per : (k + 1) * per]).max())
+            assert one == 127 / max(pool)
+
+
 def test_an_average_pool_is_a_sum_pool_with_its_share_in_the_scale():
     """Kernels of an AvgPool carry 1 / k**2, so the scale is k**2 larger and the integers are a SumPool's."""
     rng = np.random.default_rng(4)

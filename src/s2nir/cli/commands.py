@@ -154,7 +154,7 @@ def report(args: argparse.Namespace, out: Console) -> Answer:
 
 def demo(args: argparse.Namespace, out: Console) -> Answer:
     """The whole way on a network and events of our own."""
-    made: dict[str, Any] = importlib.import_module("..demo", __package__).demo(Path(args.output), out.message)
+    made: dict[str, Any] = importlib.import_module("..demo", __package__).demo(Path(args.output), progress=out.message)
     answer = {k: str(v) if isinstance(v, Path) else v for k, v in made.items()}
     for key, value in answer.items():
         out.say(f"{key.replace('_', ' ')}: {value}")

@@ -100,6 +100,8 @@ def decode(image: MachineImage) -> Program:
         r = regions(core.memory, core.application not in ("spike_list", "relay"))
         if isinstance(r, str):
             raise ImageError(f"core {core.chip} PE {core.pe}: {r}")
+        for fault in _faults(r, image.arithmetic):
+            raise ImageError(f"core {core.chip} PE {core.pe}: {fault}")
         parts.append(r)
     first = np.concatenate([[0], np.cumsum([r.descriptor.neurons for r in parts])]).astype(np.int64)
     arrivals, reach, reach_of = _walk(image, parts, first)
@@ -117,6 +119,25 @@ def decode(image: MachineImage) -> Program:
     )
 
 
+def _faults(r: Regions, arithmetic: Arithmetic) -> Iterator[str]:
+    """What would lead the decoder or the kernels outside of their arrays; `check` finds more."""
+    d = r.descriptor
+    c0, c1, y0, y1, x0, x1 = d.box
+    if d.key_bits > 32 or not 1 <= d.neurons <= 1 << d.key_bits:
+        yield f"{d.neurons} neurons in a key block of {d.key_bits} bits"
+    if not (c0 < c1 and y0 < y1 and x0 < x1 and (c1 - c0) * (y1 - y0) * (x1 - x0) == d.neurons):
+        yield f"the box {d.box} does not hold {d.neurons} neurons"
+    if d.ring != (8 if d.delay_word else 1):
+        yield f"{d.ring} ring slots, its word needs {8 if d.delay_word else 1}"
+    if d.fixed != (arithmetic is Arithmetic.FIXED):
+        yield f"its state is not {arithmetic.value}, as the image's is"
+    for i, words in enumerate(r.geometries):
+        g = unpack_geometry(words)
+        if min(g.kh, g.kw, g.stride_y, g.stride_x, g.dilation_y, g.dilation_x, g.pool_h, g.pool_w, g.pool_stride_y,
+               g.pool_stride_x, g.per_in, g.per_out) < 1:
+            yield f"geometry {i} holds a size of zero"
+
+
 def _index(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
     """By population, the number of each neuron, from the boxes in its cores' descriptors."""
     found = {}
@@ -124,6 +145,8 @@ def _index(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]) 
         numbers = np.full(p.view, -1, np.int64)
         for i in p.cores:
             c0, c1, y0, y1, x0, x1 = parts[i].descriptor.box
+            if c1 > p.view[0] or y1 > p.view[1] or x1 > p.view[2]:
+                raise ImageError(f"{p.name}: a core holds the box {parts[i].descriptor.box}, the view is {p.view}")
             local = np.arange(first[i], first[i + 1]).reshape(y1 - y0, x1 - x0, c1 - c0)
             numbers[c0:c1, y0:y1, x0:x1] = local.transpose(2, 0, 1)
         if (numbers < 0).any():

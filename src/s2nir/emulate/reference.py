@@ -63,7 +63,7 @@ def reference(
             if cell.p.spikes:
                 sent[name][:, tick] = fired
     return Reference(
-        spikes={n: s.astype(np.uint8) for n, s in sent.items()},
+        spikes={n: np.minimum(s, 255).astype(np.uint8) for n, s in sent.items()},  # of an input's counts
         voltages={n: c.trace for n, c in cells.items()},
         lags=lag,
         saturations={n: c.saturated for n, c in cells.items()},

@@ -98,7 +98,7 @@ class Builder:
             parts = masked(steps, delays)
             if len(parts) > delays.limit:
                 raise UnsupportedError("too-many-paths", f"{said}: its delays take more than {delays.limit} values")
-            via = tuple(s.node.type for s in steps if not isinstance(s.node, Port))
+            via = tuple(s.node.said for s in steps if not isinstance(s.node, Port))
             for delay, part in parts:
                 connection = connect(part, self.shape(source), where, self.budget, said)
                 if via:

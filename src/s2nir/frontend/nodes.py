@@ -34,6 +34,11 @@ class Node:
     def where(self) -> str:
         return f"{self.name}.{self.type}"
 
+    @property
+    def said(self) -> str:
+        """Its type, with what board mode must know of it."""
+        return self.type
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Port(Node):
@@ -81,6 +86,10 @@ class Convolution(Node):
     padding: tuple[int, int] | None
     dilation: tuple[int, int]
     groups: int
+
+    @property
+    def said(self) -> str:
+        return self.type if self.padding is not None else f"{self.type}(same)"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
+from numbers import Integral
 from typing import TypeVar
 
 import numpy as np
@@ -68,11 +69,11 @@ def compile(
     loops = _loops(loops, network)
     if onset not in ONSETS:
         raise MappingError(f"onset: found {onset!r}, allowed {', '.join(map(repr, ONSETS))}")
-    if not 1 <= max_count < 1 << 16:
+    if not isinstance(max_count, Integral) or not 1 <= max_count < 1 << 16:
         raise MappingError(f"max_count: found {max_count}, allowed 1 to {(1 << 16) - 1}")
     headroom(network, max_count)
-    if ticks is not None and ticks < 0:
-        raise MappingError(f"ticks: found {ticks}, allowed 0 and up")
+    if ticks is not None and (not isinstance(ticks, Integral) or ticks < 0):
+        raise MappingError(f"ticks: found {ticks}, allowed whole numbers from 0 up, or None")
     wiring = wire(network, application, loops, max_relays)
     partition = partition or Partition()
     placement = _legal(lay(network, wiring, machine, ticks, record, partition, place, allot), check_placement)

@@ -69,6 +69,14 @@ class Partition:
     slices: int = 1
     tick: float = TICK_S
 
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise MappingError(f"Partition.share: found {self.share}, allowed above 0 up to 1")
+        if self.slices < 1:
+            raise MappingError(f"Partition.slices: found {self.slices}, must be at least 1")
+        if not 0 < self.tick < np.inf:
+            raise MappingError(f"Partition.tick: found {self.tick} s, must be above 0")
+
     def __call__(self, wiring: Wiring, ticks: int | None, record: tuple[str, ...]) -> dict[str, tuple[Slice, ...]]:
         """Slices by member.
 

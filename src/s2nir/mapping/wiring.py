@@ -95,6 +95,8 @@ def wire(network: Network, application: Application | str, loops: Loops, max_rel
         )
     for name, relays in depth.items():
         for k in range(1, relays + 1):
+            if _relay(name, k) in members:
+                raise MappingError(f"{_relay(name, k)}: a relay of {name} needs this name. Rename the population.")
             m = members[name]
             members[_relay(name, k)] = replace(
                 m, name=_relay(name, k), application=APPLICATIONS["relay"], lag=m.lag + k, relay_of=_relay(name, k - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,14 +18,13 @@ from .scheme import PTQ, Overflow, Per
 def units(population: Population, ways: Sequence[Projection], per: Per) -> NDArray[np.int64]:
     """Which scale each neuron uses: int64 (size), 0 for all with one scale per population.
 
-    With one scale per channel, a population that a convolution reaches has one per output channel, any other one per
-    neuron.
+    With one scale per channel, a population that a convolution reaches has one per output channel (where convolutions
+    count channels differently, one per the fewest neurons that hold whole channels of each), any other one per neuron.
     """
     if per is Per.POPULATION:
         return np.zeros(population.size, np.int64)
-    convs = [q.connection for q in ways if isinstance(q.connection, Conv)]
-    channels = convs[0].out_shape[0] if convs else population.size
-    return np.arange(population.size) // (population.size // channels)
+    channel = [q.connection.targets // q.connection.out_shape[0] for q in ways if isinstance(q.connection, Conv)]
+    return np.arange(population.size) // math.lcm(1, *channel)
 
 
 def percentile_scales(
