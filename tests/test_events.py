@@ -205,6 +205,9 @@ def test_times_far_beyond_any_recording():
 def test_times_and_index_of_two_lengths():
     with pytest.raises(InputError, match="differ in length"):
         Events.from_times([0.0, 0.1], [0], dt=1e-3)
+    with pytest.raises(InputError, match="differ in length"):
+        Events.from_times([0.0, 0.1], [0, 0], dt=1e-3, sample=[0, 1, 1], samples=2)
+    assert Events.from_times([0.0, 0.1], [0, 0], dt=0.1, sample=1, samples=2).counts(1).ravel().tolist() == [0, 0, 1, 1]
 
 
 # nir's own data types

@@ -63,7 +63,10 @@ class Events:
         step = np.floor(times / dt + 1e-9).astype(np.int64)
         length = int(step.max()) + 1 if steps is None and step.size else int(steps or 1)
         step = np.where(times <= length * dt * (1 + 1e-12), np.minimum(step, length - 1), step)
-        return cls(step=step, index=index, sample=np.broadcast_to(sample, step.shape), steps=length, samples=samples)
+        sample = np.asarray(sample, np.int64)
+        if not sample.ndim:
+            sample = np.broadcast_to(sample, step.shape)
+        return cls(step=step, index=index, sample=sample, steps=length, samples=samples)
 
     def counts(self, size: int) -> NDArray[np.int64]:
         """Events per (sample, step, source)."""

@@ -308,6 +308,19 @@ def test_packets_per_core_are_those_of_the_tables(image, counts):
     assert got.packets_per_link() == {}
 
 
+def test_several_inputs_act_in_the_order_of_their_ticks():
+    g = graph([source((2,), "x"), source((3,), "y"), readout("a", (1,), decay=0.0)],
+              [dense("x", "a", [[127.0, 1.0]]), dense("y", "a", [[2.0, 4.0, 8.0]], delay=1)])
+    image = s2nir.compile(s2nir.quantize(g, WHOLE))
+    x = np.array([[0, 0], [1, 3], [0, 0], [0, 2]])
+    y = np.array([[1, 0, 0], [0, 2, 0], [0, 0, 3], [1, 1, 1]])
+    got = s2nir.run(image, {"y": y, "x": x})
+    assert got.readout["out"][0, :, 0].tolist() == [0, 2 + 130, 8, 24 + 2]
+    assert got.packets == int(x.sum() + 2 * y.sum())  # those of y once more from their relay
+    with pytest.raises(InputError, match=r"the network has 2 inputs: give a dict by input name \(x, y\)"):
+        s2nir.run(image, x)
+
+
 def test_an_image_that_is_run_without_its_tables_hears_nothing(image, counts):
     """The emulator runs the image: without an entry no spike arrives."""
     from s2nir.mapping import Table

@@ -9,7 +9,7 @@ import pytest
 import s2nir
 from quantize.networks import dense, graph, lif, source
 from s2nir.errors import QuantizeError, S2NirWarning
-from s2nir.graph import Reset
+from s2nir.graph import Compare, Reset
 from s2nir.quantize import board_faults
 
 ONE = np.ones
@@ -84,9 +84,11 @@ def test_several_faults_are_all_said_with_their_place():
     (dict(reset_late=True), "its neurons reset in the spiking tick"),
     (dict(reset=Reset.SNNTORCH_RESTORED), "its neurons reset in the spiking tick"),
     (dict(refractory=2), "its neurons have no refractory time"),
+    (dict(compare=Compare.GREATER), "its neurons spike where V >= threshold; load it with compare='>='"),
 ])
 def test_contracts_that_a_board_has_not(fields, what):
-    g = graph([source(), lif("a", (3,), **fields)], [dense("in", "a", ONE((3, 4)))])
+    g = graph([source(), lif("a", (3,), **({"compare": Compare.GREATER_EQUAL} | fields))],
+              [dense("in", "a", ONE((3, 4)))])
     with pytest.raises(QuantizeError, match=f"a: {what}"):
         board_faults(g)
 

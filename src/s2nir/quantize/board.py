@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import QuantizeError
-from ..graph import Conv, Graph, Reset
+from ..graph import Compare, Conv, Graph, Reset
 
 LINEAR = ("Affine", "Linear")
 
@@ -33,6 +33,8 @@ def _faults(graph: Graph) -> list[tuple[str, str]]:
             found.append((p.name, "a final linear node is refused"))
         if p.spikes and (p.reset_late or p.reset in (Reset.NONE, Reset.SNNTORCH_RESTORED)):
             found.append((p.name, "its neurons reset in the spiking tick, by subtraction or to zero"))
+        if p.spikes and p.compare is Compare.GREATER:
+            found.append((p.name, "its neurons spike where V >= threshold; load it with compare='>='"))
         if p.refractory and not p.current_based:
             found.append((p.name, "its neurons have no refractory time"))
     for q in graph.projections:
