@@ -16,6 +16,8 @@ def write_whole(target: Path, write: Callable[[BinaryIO], object]) -> None:
     target = Path(os.path.realpath(target))  # of a link, the file that it points at
     if target.exists() and not target.is_file():
         raise InputError(f"{target}: is there and is no file. Choose another name.")
+    if not target.parent.is_dir():
+        raise InputError(f"{target}: there is no folder {str(target.parent)!r} to write into. Make it first.")
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
     try:
         with os.fdopen(handle, "w+b") as f:

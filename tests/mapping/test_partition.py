@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import s2nir
+from conformance.test_mutations import small_graph
 from quantize.networks import conv, cuba, dense, graph, lif, one_layer, source
-from s2nir.errors import MappingError
+from s2nir.errors import MappingError, S2NirWarning
 from s2nir.machine import APPLICATIONS, WINDOW_NEW, WINDOW_OLD, Application, record_bytes
 from s2nir.mapping import regions
 from s2nir.mapping.partition import boxes
@@ -264,3 +265,23 @@ def test_neurons_spike_once_a_tick_so_their_bound_has_no_count():
     g = graph([source((1,)), lif("h", (261,)), lif("a", (2,))],
               [dense("in", "h", np.ones((261, 1))), dense("h", "a", np.ones((2, 261)))])
     s2nir.compile(s2nir.quantize(g), max_count=65_000)
+
+
+def test_a_load_that_no_cut_can_carry_warns_and_bytes_decide():
+    """Every neuron of a dense layer hears all sources, however it is cut."""
+    wide = replace(APPLICATIONS["lif_no_delay"], activity=1.0, fifo_packets=16)
+    with pytest.warns(S2NirWarning, match=r"a: with 100% of its sources active .* it is cut by bytes alone"):
+        image = s2nir.compile(layer(64, 32), application=wide)
+    assert len(image["a"].cores) == 1
+
+
+def test_reserved_bytes_of_convolution_tables_are_counted():
+    conv = replace(APPLICATIONS["lif_conv2d"], conv_entry_bytes=20, conv_geometry_bytes=64)
+    network = s2nir.quantize(small_graph())
+    plain, wide = (s2nir.compile(network, application=a) for a in (APPLICATIONS["lif_conv2d"], conv))
+    for a, b in zip(plain.cores, wide.cores, strict=True):
+        if a.application == "lif_conv2d":
+            entries, geometries = (int(a.memory[k : k + 4].view("<u4")[0]) for k in (28, 32))
+            assert b.used - a.used == 8 * entries + 48 * geometries
+    with pytest.raises(s2nir.S2NirError, match="conv_entry_bytes: found 8, the layout needs 12"):
+        replace(APPLICATIONS["lif_conv2d"], conv_entry_bytes=8)

@@ -190,7 +190,7 @@ def test_nothing_is_left_behind_when_writing_fails(image, tmp_path, monkeypatch)
 
 
 def test_a_folder_that_is_not_there_or_no_file(image, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(S2NirError, match=r"there is no folder .*nowhere"):
         image.save(tmp_path / "nowhere" / "m.h5")
     with pytest.raises(S2NirError, match="is there and is no file"):
         image.save(tmp_path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from ..errors import MappingError
 from .spinnaker2 import CLOCK_HZ, FIFO_PACKETS, WINDOW_NEW
@@ -27,7 +28,6 @@ class Application:
 
     window : bytes of data memory for tables, rows, kernels, neurons and records
     max_neurons : neurons per core
-    max_entries : lookup entries per core that byte estimates allow for convolutions
     activity : expected share of sources that spike in a tick, for the cycle and packet limits
     """
 
@@ -35,15 +35,15 @@ class Application:
     word: Word = Word.NO_DELAY
     window: int = WINDOW_NEW
     max_neurons: int = 250  # [P] default of py-spinnaker2
-    descriptor_bytes: int = 64  # ours [U]
-    table_entry_bytes: int = 12  # [P] per presynaptic neuron that reaches the core
-    row_header_bytes: int = 12  # [P]
-    neuron_parameter_bytes: int = 32  # [P]
-    neuron_state_bytes: int = 16  # [P] 8 state and 8 input buffer
-    ring_bytes: int = 64  # [P] per neuron, with delays
-    conv_entry_bytes: int = 12  # ours [U], per source slice
-    conv_geometry_bytes: int = 16  # ours [U], per projection
-    relay_bytes: int = 8  # ours [U], per source of a relay
+    descriptor_bytes: ClassVar[int] = 64  # ours [U]
+    table_entry_bytes: ClassVar[int] = 12  # [P] per presynaptic neuron that reaches the core
+    row_header_bytes: ClassVar[int] = 12  # [P]
+    neuron_parameter_bytes: ClassVar[int] = 32  # [P]
+    neuron_state_bytes: ClassVar[int] = 16  # [P] 8 state and 8 input buffer
+    ring_bytes: ClassVar[int] = 64  # [P] per neuron, with delays
+    relay_bytes: ClassVar[int] = 8  # ours [U], per source of a relay
+    conv_entry_bytes: int = 12  # ours [U], per source slice; more is reserved
+    conv_geometry_bytes: int = 16  # ours [U], per projection; more is reserved
     fifo_packets: int = FIFO_PACKETS
     clock_hz: float = CLOCK_HZ
     activity: float = 0.02
@@ -55,6 +55,9 @@ class Application:
     def __post_init__(self) -> None:
         if not 1 <= self.max_neurons <= 1024:
             raise MappingError(f"Application.max_neurons: found {self.max_neurons}, allowed 1 to 1024")
+        for name, least in (("conv_entry_bytes", 12), ("conv_geometry_bytes", 16)):
+            if getattr(self, name) < least:
+                raise MappingError(f"Application.{name}: found {getattr(self, name)}, the layout needs {least}")
 
     @property
     def weight_limit(self) -> int:

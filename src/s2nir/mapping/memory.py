@@ -18,6 +18,7 @@ from .layout import (
     CURRENT_BASED,
     DESCRIPTOR_BYTES,
     FIXED_BIT,
+    GEOMETRY_BYTES,
     LATE,
     REFRACTORY_SHIFT,
     RESET_NONE,
@@ -106,6 +107,8 @@ def write(
              kernels.view(np.uint8), neurons]
     total = DESCRIPTOR_BYTES + sum(part.size for part in parts)
     ticks, record = kept
+    total += (app.conv_entry_bytes - CONV_ENTRY.itemsize) * entries.size
+    total += (app.conv_geometry_bytes - GEOMETRY_BYTES) * len(geometries)
     if has_neurons:
         total += s.size * (app.neuron_state_bytes + (app.ring_bytes if delay_word else 0))
         total += sum(record_bytes(what, s.size, ticks) for what in record)

@@ -6,13 +6,14 @@ of one cut are of nearly equal size, so that a population is described by three 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MappingError
+from ..errors import MappingError, S2NirWarning
 from ..graph import Conv
 from ..machine import TICK_S, Word, record_bytes
 from .wiring import Link, Member, View, Wiring, as_rows
@@ -231,7 +232,7 @@ class Cost:
         )
 
     def smallest(self, member: Member, tick: float) -> tuple[int, int, int]:
-        """One neuron per slice where only the expected load is too high; refused where its bytes are."""
+        """The cut by bytes alone where only the expected load is too high, with a warning; refused where bytes are."""
         held, _, _ = self.demand(member.view)
         app = self.app
         if held.max() > app.window:
@@ -244,6 +245,13 @@ class Cost:
                 f"{', fewer ticks' if self.ticks else ''}, or a larger data window.",
                 rule="does-not-fit",
             )
+        warnings.warn(
+            f"{member.name}: with {app.activity:.0%} of its sources active in a tick, no cut keeps a core within "
+            f"{tick * app.clock_hz:.0f} cycles and {app.fifo_packets} packets per tick; it is cut by bytes alone. See "
+            "the report for ticks that overrun; a longer tick, or an Application with another activity, changes this.",
+            S2NirWarning,
+            stacklevel=2,
+        )
         for cut in _cuts(member.view, app.max_targets, 1, self.convolves):  # the load is an expectation: bytes decide
             if self.demand(cut)[0].max() <= app.window:
                 return cut
