@@ -1,6 +1,6 @@
 """Networks and recordings that others made, in floats and as integers on the emulated chip: the README's results.
 
-    python examples/real_networks.py --shared shared
+    python examples/real_networks.py --shared FOLDER
 
 --shared : a folder with models/*.nir (of neuromorphs/NIR: the paper's files) and data/ (Braille letters and a chip's
 recording of the same paper, N-MNIST recordings). Without it there is nothing to run.
@@ -66,8 +66,11 @@ def say(name: str, want: np.ndarray, got: np.ndarray, labels: np.ndarray) -> Non
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="networks that others made, in floats and as integers")
-    parser.add_argument("--shared", type=Path, default=Path("shared"))
+    parser.add_argument("--shared", type=Path, default=Path("shared"), metavar="FOLDER", help="has models/ and data/")
     shared = parser.parse_args().shared
+    missing = [name for name in ("models", "data") if not (shared / name).is_dir()]
+    if missing:
+        parser.exit(2, f"{shared}: has no folder {' and no '.join(missing)}; pass --shared FOLDER, which holds both\n")
     both = shared / "models", shared / "data"
     chip(*both)
     braille(*both, "braille_noDelay_noBias_subtract", "subtract")

@@ -113,4 +113,4 @@ def test_modules_and_functions_are_of_a_size_to_read():
         assert text.count("\n") <= 500, path.name
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
-                assert node.end_lineno - node.lineno < 80, f"{path.name}: {node.name}"
+                assert node.end_lineno - node.lineno < 60, f"{path.name}: {node.name}"

@@ -154,6 +154,7 @@ def test_quantize_counts_clipped_and_dead(capsys, file):
     assert sum(r["over"] for r in found["populations"]) > 0
     code, found = answer(capsys, "quantize", file, "--reset", "zero", "--percentile", "auto")
     assert (code, found["error"]["kind"]) == (1, "QuantizeError")
+    assert found["error"]["message"].endswith("needs data to choose on: pass --calibration FILE")
 
 
 def test_errors_of_integers_are_as_by_hand(file):
@@ -222,6 +223,94 @@ def test_inputs_by_name(capsys, file, tmp_path):
     np.savez(tmp_path / "y.npz", other=x)
     code, found = answer(capsys, "run", file, "--reset", "zero", "--input", str(tmp_path / "y.npz"))
     assert (code, found["error"]["kind"]) == (3, "InputError")
+    said = "y.npz: holds 'other', needed an array for each input of the network: 'input'. Write it with numpy.savez("
+    assert said in found["error"]["message"]
+    assert "A .npy needs no name" in found["error"]["message"]
+    code, found = answer(capsys, "quantize", file, "--reset", "zero", "--calibration", str(tmp_path / "y.npz"))
+    assert (code, said in found["error"]["message"]) == (3, True)
+
+
+def test_one_array_is_not_enough_for_two_inputs(capsys, tmp_path, spikes):
+    nodes = {
+        **{n: nir.Input(np.array([5])) for n in ("left", "1")}, "out": nir.Output(np.array([5])),
+        "if": nir.IF(r=np.ones(5), v_threshold=np.ones(5), v_reset=np.zeros(5)),
+    }
+    path = str(tmp_path / "two.nir")
+    nir.write(path, nir.NIRGraph(nodes=nodes, edges=[("left", "if"), ("1", "if"), ("if", "out")]))
+    code, found = answer(capsys, "run", path, "--reset", "zero", "--input", spikes)
+    said = "holds one array, the network has 2 inputs. Write a .npz with numpy.savez"
+    assert (code, said in found["error"]["message"], "**{'1': ..., 'left': ...}" in found["error"]["message"]) == (
+        3, True, True)
+
+
+@pytest.fixture
+def labels(tmp_path):
+    path = tmp_path / "y.npy"
+    np.save(path, np.array([0, 1, 2, 1]))
+    return str(path)
+
+
+def test_labels_give_the_accuracy(capsys, file, image, spikes, labels):
+    graph = s2nir.load(file, reset="subtract")
+    floats = graph.simulate(np.load(spikes)).spikes["out"].sum(axis=1, dtype=int).argmax(axis=1)
+    integers = s2nir.deploy(graph, np.load(spikes)).recording.decisions("out")
+    want = {"float": (floats == np.load(labels)).mean(), "integer": (integers == np.load(labels)).mean()}
+    argv = [file, "--reset", "subtract", "--input", spikes, "--labels", labels]
+    code, found = answer(capsys, "report", *argv)
+    assert (code, found["accuracy"]) == (0, {"output": want})
+    for more in (argv, [image, *argv[3:]]):
+        code, found = answer(capsys, "run", *more)
+        assert (code, found["accuracy"]) == (0, {"output": {"integer": want["integer"]}})
+    assert main(["run", *argv]) == 0
+    assert f"accuracy at output: {want['integer']:.2%} in integers" in capsys.readouterr().out
+    assert main(["report", *argv]) == 0
+    said = f"accuracy at output: {want['float']:.2%} in floats, {want['integer']:.2%} in integers"
+    assert said in capsys.readouterr().out
+    _, found = answer(capsys, "run", image, "--input", spikes)
+    assert found["accuracy"] == {}
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    (np.array([0, 1, 2]), "found shape (3,), needed (4,), a label for each recording"),
+    (np.array([[0, 1, 2, 1]]), "found shape (1, 4), needed (4,)"),
+    (np.array([0.0, 1, 2, 1]), "found dtype float64, needed whole numbers"),
+    (np.array([True, False, True, True]), "found dtype bool, needed whole numbers"),
+    (np.array([0, 1, 3, 1]), "found labels 0..3, allowed are 0..2, the neurons of output 'output'"),
+    (np.array([0, -1, 2, 1]), "found labels -1..2, allowed are 0..2"),
+    (None, "there is no such file"),
+])
+def test_labels_that_do_not_fit_are_bad_input(capsys, file, tmp_path, spikes, given, said):
+    if given is not None:
+        np.save(tmp_path / "y.npy", given)
+    for command in ("run", "report"):
+        code, found = answer(capsys, command, file, "--reset", "zero", "--input", spikes, "--labels",
+                             str(tmp_path / "y.npy"))
+        assert (code, found["error"]["kind"]) == (3, "InputError")
+        assert said in found["error"]["message"]
+
+
+def test_labels_of_a_flat_input_and_in_an_archive(capsys, tmp_path, file, spikes, labels):
+    from s2nir.data import shapes_network
+
+    flat = np.zeros((4, 3, 2 * 32 * 32), np.uint8)
+    np.save(tmp_path / "flat.npy", flat)
+    given = str(tmp_path / "flat.npy")
+    code, found = answer(capsys, "run", str(shapes_network()), "--input", given, "--labels", labels)
+    assert (code, found["accuracy"]) == (0, {"output": {"integer": 0.25}})
+    np.savez(tmp_path / "y.npz", a=np.load(labels), b=np.load(labels))
+    code, found = answer(capsys, "run", file, "--reset", "zero", "--input", spikes, "--labels", str(tmp_path / "y.npz"))
+    assert (code, "holds several arrays (a, b), needed one" in found["error"]["message"]) == (3, True)
+
+
+def test_labels_need_an_output_that_spikes(capsys, tmp_path, labels):
+    nodes = {
+        "input": nir.Input(np.array([5])), "fc": nir.Linear(weight=np.ones((3, 5))),
+        "li": nir.LI(tau=np.full(3, 0.01), r=np.ones(3), v_leak=np.zeros(3)), "output": nir.Output(np.array([3])),
+    }
+    path = str(tmp_path / "li.nir")
+    nir.write(path, nir.NIRGraph(nodes=nodes, edges=[("input", "fc"), ("fc", "li"), ("li", "output")]))
+    code, found = answer(capsys, "run", path, "--dt", "1e-3", "--poisson", "0.1", "--labels", labels)
+    assert (code, "no output of this network spikes" in found["error"]["message"]) == (3, True)
 
 
 def test_report_compares_and_writes_the_page(capsys, file, spikes, tmp_path):
@@ -244,7 +333,19 @@ def test_report_fails_below_the_match_that_is_asked_for(capsys, file, spikes):
 def test_board_mode_takes_the_boards_comparison_and_onset(capsys, file):
     code, found = answer(capsys, "check", file, "--reset", "zero", "--like", "py-spinnaker2")
     assert code == 0
-    assert {e["item"]: e["value"] for e in found["contract"]}["out compare"] == "V >= threshold"
+    entry = next(e for e in found["contract"] if e["item"] == "out compare")
+    assert (entry["value"], entry["reason"]) == ("V >= threshold", "board mode, --like py-spinnaker2")
+    _, found = answer(capsys, "check", file, "--reset", "zero", "--like", "py-spinnaker2", "--compare", ">")
+    entry = next(e for e in found["contract"] if e["item"] == "out compare")
+    assert (entry["value"], entry["reason"]) == ("V > threshold", "passed as compare=")
+
+
+def test_a_dt_against_the_file_is_said(capsys, file):
+    code, found = answer(capsys, "check", file, "--reset", "zero", "--dt", "2e-4")
+    entry = next(e for e in found["contract"] if e["item"] == "dt")
+    assert (code, entry["value"]) == (0, "0.0002 s")
+    assert "which proves 0.001 s" in entry["reason"]
+    assert any("the file proves dt = 0.001 s" in w for w in found["warnings"])
 
 
 def test_demo_passes_on_what_it_makes(capsys, monkeypatch, tmp_path):
@@ -377,6 +478,29 @@ def test_missing_files_are_bad_input(capsys, file, tmp_path):
 ])
 def test_wrong_use_ends_with_2(capsys, argv):
     assert "usage: s2nir" in wrong(capsys, *argv)
+
+
+@pytest.mark.parametrize(("argv", "first"), [
+    (["check", "x", "--bit", "4"], "s2nir check: there is no flag --bit; did you mean --bits?"),
+    (["run", "x", "--inpt=y"], "s2nir run: there is no flag --inpt; did you mean --input?"),
+    (["check", "x", "--frobnicate"], "s2nir check: there is no flag --frobnicate"),
+    (["chek", "x"], "s2nir: argument COMMAND: found 'chek', allowed check, quantize, map, run, report, demo; "
+                    "did you mean check?"),
+    (["check", "x", "--reset", "substract"], "s2nir check: argument --reset: found 'substract', allowed (also as "
+     "NAME=...) subtract, zero, to_value, none, snntorch_restored; did you mean subtract?"),
+    (["check", "x", "--like", "pyspinnaker2"], "s2nir check: argument --like: found 'pyspinnaker2', allowed "
+     "py-spinnaker2; did you mean py-spinnaker2?"),
+    (["check", "x", "y"], "s2nir check: found y, which is no flag and has no place"),
+    (["check"], "s2nir check: the following arguments are required: FILE"),
+    ([], "s2nir: the following arguments are required: COMMAND"),
+    (["run", "x", "--poisson", "1", "--report", "a.pdf"], "s2nir run: a.pdf: a report's name ends in .html, .htm, "
+     ".json, .txt"),
+])
+def test_wrong_use_is_said_in_one_line_with_what_was_meant(capsys, argv, first):
+    lines = wrong(capsys, *argv).splitlines()
+    assert lines[0] == first
+    assert len(lines) == 2
+    assert lines[1].startswith("usage: s2nir ")
 
 
 def test_commands_of_networks_do_not_take_images(capsys, image, spikes):
@@ -517,6 +641,13 @@ def test_commands_in_the_docs_parse():
     assert len(lines) >= 8
     for line in lines:
         parser().parse_args(line.split()[1:])
+
+
+def test_the_example_on_others_networks_says_what_it_needs(tmp_path):
+    script = Path(__file__).parents[1] / "examples" / "real_networks.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "shared: has no folder models and no data; pass --shared FOLDER, which holds both\n"
 
 
 def test_the_report_in_the_docs_runs(tmp_path, monkeypatch):

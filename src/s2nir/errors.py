@@ -11,6 +11,9 @@ class S2NirError(Exception):
         super().__init__(f"{message} [rule: {rule}]" if rule else message)
         self.rule = rule
 
+    def __str__(self) -> str:
+        return str(self.args[0])
+
 
 class LoadError(S2NirError):
     """A file or module that cannot be read as a network."""
@@ -51,9 +54,26 @@ class RunError(S2NirError):
     """A run that cannot be carried out as asked."""
 
 
+class NameMissingError(RunError, KeyError):
+    """A population or Output asked for by a name that a Recording does not have; also a KeyError, as mappings raise."""
+
+
 class CheckError(S2NirError):
     """A noun that failed its `check`: a defect of s2nir, or an altered file."""
 
 
 class S2NirWarning(UserWarning):
     """Parent of every warning that s2nir gives."""
+
+
+def needs(value: object, kind: type | tuple[type, ...], where: str, remedy: str) -> None:
+    """Refuse an argument of another type.
+
+    Raises
+    ------
+    InputError
+        saying what was found, what is needed and how to get it.
+    """
+    if not isinstance(value, kind):
+        names = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+        raise InputError(f"{where}: found a {type(value).__name__}, needed a {names}. {remedy}")

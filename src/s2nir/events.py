@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .values import freeze_fields
 
+MOST_STEPS = 10_000_000  # of a recording whose length is not given
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Events:
@@ -26,6 +28,7 @@ class Events:
     sample : int64 (events), the recording, 0 for a single one
     steps : int, length of every recording
     samples : int
+    dt : float, seconds per step they were binned with; None where that is not known
     """
 
     step: NDArray[np.int64]
@@ -33,6 +36,10 @@ class Events:
     sample: NDArray[np.int64]
     steps: int
     samples: int = 1
+    dt: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Events: {self.step.size} in {self.samples} recordings of {self.steps} steps>"
 
     def __post_init__(self) -> None:
         freeze_fields(self, step=np.int64, index=np.int64, sample=np.int64)
@@ -58,15 +65,19 @@ class Events:
             raise InputError(f"Events.dt: found {dt}, must be above 0 and finite")
         if times.size and (not np.isfinite(times).all() or times.min() < 0):
             raise InputError(f"Events.times: found {times.min()}..{times.max()} s, allowed finite and from 0 up")
-        if times.size and times.max() / dt >= 2**62:
-            raise InputError(f"Events.times: found {times.max()} s, which is {times.max() / dt:g} steps of {dt} s")
+        if times.size and steps is None and times.max() / dt >= MOST_STEPS:
+            raise InputError(
+                f"Events.times: found {times.max():g} s, which is {times.max() / dt:g} steps of {dt:g} s, over "
+                f"{MOST_STEPS}. Times are seconds: divide microseconds by 1e6. Pass steps= for a recording as long."
+            )
+        times = np.minimum(times, dt * 2.0**62)
         step = np.floor(times / dt + 1e-9).astype(np.int64)
         length = int(step.max()) + 1 if steps is None and step.size else int(steps or 1)
         step = np.where(times <= length * dt * (1 + 1e-12), np.minimum(step, length - 1), step)
         sample = np.asarray(sample, np.int64)
         if not sample.ndim:
             sample = np.broadcast_to(sample, step.shape)
-        return cls(step=step, index=index, sample=sample, steps=length, samples=samples)
+        return cls(step=step, index=index, sample=sample, steps=length, samples=samples, dt=dt)
 
     def counts(self, size: int) -> NDArray[np.int64]:
         """Events per (sample, step, source)."""
@@ -114,21 +125,31 @@ def to_counts(
             bad |= a != np.floor(a)
         if bad.any():
             where = tuple(int(i) for i in np.argwhere(bad)[0])
+            more = "Raise max_count in compile." if a[where] > max_count else "Give counts of events per step."
             raise InputError(
                 f"spikes[{name!r}] at (batch, step, source) {where}: found {a[where]}, a machine takes whole counts "
-                f"from 0 to max_count = {max_count}. Give events per step, or raise max_count in compile."
+                f"from 0 to max_count = {max_count}. {more}"
             )
     return {n: a if np.issubdtype(a.dtype, np.unsignedinteger) else a.astype(np.int32) for n, a in arrays.items()}
+
+
+def _same_dt(name: str, found: float | None, dt: float | None) -> None:
+    """Refuse events that were binned with another time step than the network's."""
+    if found is not None and dt is not None and not abs(found / dt - 1) <= 1e-6:
+        raise InputError(
+            f"spikes[{name!r}]: found steps of {found:g} s, the network has {dt:g} s. Bin with the network's dt, or "
+            "pass plain counts per step where the steps are meant to differ."
+        )
 
 
 def _one(name: str, value: Any, shape: tuple[int, ...], dt: float | None) -> NDArray[Any]:
     """One input as (batch, steps, size)."""
     size = int(np.prod(shape, dtype=np.int64))
     if isinstance(value, Events):
+        _same_dt(name, value.dt, dt)
         return value.counts(size)
     if hasattr(value, "n_neurons") and hasattr(value, "dt") and hasattr(value, "data"):
-        if dt is not None and not abs(value.dt / dt - 1) <= 1e-6:
-            raise InputError(f"spikes[{name!r}]: found steps of {value.dt} s, the network has {dt} s. Bin it anew.")
+        _same_dt(name, value.dt, dt)
         value = np.asarray(value.data)  # nir's TimeGriddedData: (samples, steps, neurons)
         if value.ndim != 3 or value.shape[2] != size:
             raise InputError(f"spikes[{name!r}]: found {value.shape}, needed (samples, steps, {size})")

@@ -28,6 +28,9 @@ class Deployment:
     recording: Recording
     report: Report
 
+    def __repr__(self) -> str:
+        return f"<Deployment: {self.graph!r} {self.network!r} {self.image!r} {self.recording!r}>"
+
 
 def deploy(src: Any, spikes: Any, like: str | None = None, **options: Any) -> Deployment:
     """The whole way in one call.

@@ -50,6 +50,9 @@ class Noun:
     def __hash__(self) -> int:
         return hash(self.digest)
 
+    def __repr__(self) -> str:
+        return f"<{str(self).splitlines()[0]}>"
+
 
 def digest(value: Any) -> str:
     """SHA-256 over the value, in hex; equal values give equal digests on every host.

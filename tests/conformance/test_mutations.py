@@ -79,7 +79,7 @@ def probe(image, watched=None):
     ticks = program.size + 16
     start = np.minimum(np.arange(ticks + 1), program.size)
     watch = np.arange(program.size) if watched is None else np.arange(*program.first[watched : watched + 2])
-    _, membranes, _ = one(program, (start, sources, np.ones_like(sources)), ticks, watch)
+    _, membranes, _, _ = one(program, (start, sources, np.ones_like(sources)), ticks, watch)
     return membranes, program.reach[program.reach_of]
 
 

@@ -54,10 +54,62 @@ def test_integrate_and_fire_needs_no_dt_and_takes_one():
     assert load(network, reset="zero", dt=1e-3).dt == 1e-3
 
 
-@pytest.mark.parametrize("dt", [0, -1, float("nan"), float("inf"), "fast"])
+@pytest.mark.parametrize("dt", [0, -1, float("nan"), float("inf"), "fast", "1e-3", b"1", True, np.True_, [1e-3]])
 def test_dt_is_a_time(dt):
-    with pytest.raises(ContractError, match=r"dt: found .*, needed seconds above 0"):
+    with pytest.raises(ContractError, match=r"dt: found .*, needed seconds above 0 as a number, such as 0\.001"):
         load(networks.line((1,), networks.integrate(1), (1,)), reset="zero", dt=dt)
+
+
+@pytest.mark.parametrize("dt", [np.float32(0.5), np.float64(0.5), np.array(0.5), np.int64(1), 1])
+def test_dt_of_any_type_of_number(dt):
+    assert load(networks.line((1,), networks.integrate(1), (1,)), reset="zero", dt=dt).dt == float(dt)
+
+
+def test_a_dt_against_what_the_file_proves_is_warned_of():
+    for network, proven in ((two(2e-3, 2.0, 5e-3, 5.0), "0.001"), (two(2e-3, 20.0, 2e-3, 20.0), "0.0001")):
+        said = rf"the file proves dt = {proven} s \(tau / r is .*\); 0\.0002 s is taken because dt= says so"
+        with pytest.warns(S2NirWarning, match=said):
+            graph = load(network, reset="zero", dt=2e-4)
+        assert graph.dt == 2e-4
+        report = contract_report(network, reset="zero", dt=2e-4)
+        entry = next(e for e in report.entries if e.item == "dt")
+        assert (entry.value, entry.reason[:67]) == (
+            "0.0002 s", f"passed as dt=, against the file, which proves {proven} s: tau / r is {proven}"[:67])
+        assert any("decays and gains change" in n for n in report.notes)
+
+
+def test_a_dt_that_agrees_or_that_nothing_speaks_against_is_not_warned_of():
+    load(two(2e-3, 2.0, 5e-3, 5.0), reset="zero", dt=1e-3 * (1 + 5e-7))
+    load(two(2e-3, 2.0, 2e-3, 2.0), reset="zero", dt=2e-4)  # one time constant proves nothing
+    load(networks.line((1,), networks.integrate(1), (1,)), reset="zero", dt=2e-4)
+
+
+def test_what_several_populations_lack_is_said_once_in_the_order_of_the_data():
+    names = ["1", "3", "5", "8", "10", "12"]
+    nodes = {"in": nir.Input(np.array([1])), **{n: networks.integrate(1) for n in names}}
+    chain = [*nodes, "out"]
+    network = networks.graph({**nodes, "out": nir.Output(np.array([1]))}, list(zip(chain, chain[1:], strict=False)))
+    with pytest.raises(ContractError) as found:
+        load(network)
+    said = str(found.value)
+    assert said.startswith("1, 3, 5, 8, 10, 12 reset: NIR does not say what a spike does to the membrane. Pass reset=")
+    assert said.count("NIR does not say") == 1
+    assert all(f'"{r.value}"' in said for r in Reset)
+    assert "(--reset on the command line)" in said
+    assert [e.item for e in contract_report(network).missing] == [f"{n} reset" for n in names]
+    with pytest.raises(ContractError, match="1, 5, 8, 10, 12 reset: NIR"):
+        load(network, reset={"3": "zero"})
+
+
+def test_many_populations_are_counted():
+    network = networks.line((1,), *[networks.integrate(1) for _ in range(15)], (1,))
+    with pytest.raises(ContractError, match=r"^n0, n1, n2, .*n9, n10, n11 and 3 more reset: NIR"):
+        load(network)
+
+
+def test_the_word_that_was_meant_is_named():
+    with pytest.raises(ContractError, match=r"found 'substract', allowed are .*; did you mean 'subtract'\?"):
+        load(networks.line((1,), networks.integrate(1), (1,)), reset="substract")
 
 
 def test_resets_by_population_and_by_enum():
@@ -115,7 +167,7 @@ def test_report_says_what_is_missing_and_shows_the_network():
         "in -> n0: an edge as one sparse, 1 weights",
         "n0 -> n1: an edge as one sparse, 1 weights",
     )
-    assert "Pass dt= in seconds" in str(report)
+    assert "Pass dt= in seconds (n0, n1 need it; --dt on the command line)" in str(report)
 
 
 def test_report_of_a_full_network_and_of_a_graph():

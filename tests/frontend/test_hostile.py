@@ -10,6 +10,7 @@ import nir
 import numpy as np
 import pytest
 
+import s2nir
 from frontend import nir_networks as networks
 from s2nir.errors import LoadError, S2NirError, S2NirWarning
 from s2nir.frontend import load
@@ -422,8 +423,41 @@ def test_no_such_file_and_no_hdf5(tmp_path):
     with pytest.raises(LoadError, match="there is no such file"):
         load(tmp_path / "none.nir")
     (tmp_path / "text.nir").write_text("a,b,c")
-    with pytest.raises(LoadError, match="not a readable HDF5 file"):
+    with pytest.raises(LoadError, match=r"text\.nir: is a text file; needed a NIR file \(HDF5\)"):
         load(tmp_path / "text.nir")
+
+
+def test_what_a_file_is_instead_is_said(valid, tmp_path):
+    (tmp_path / "folder").mkdir()
+    np.save(tmp_path / "array.npy", np.ones(3))
+    np.savez(tmp_path / "arrays.npz", a=np.ones(3))
+    raw = valid.read_bytes()
+    contents = {"empty": b"", "page": b"\n<!DOCTYPE html>", "lfs": b"version https://git-lfs.github.com/spec/v1\n",
+                "pickle": b"\x80\x04\x95", "gzip": b"\x1f\x8b\x08", "junk": bytes(range(256)), "cut": raw[:900],
+                "stub": raw[:20], "hdf5": b"\x89HDF\r\n\x1a\n" + b"\xff" * 200}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = 1
+    for name, said in {
+        "folder": r"is a folder; needed a NIR file \(HDF5\)", "array.npy": "is a NumPy file; needed a NIR file",
+        "arrays.npz": r"is a zip archive, as NumPy's \.npz", "empty": "is empty; needed",
+        "page": "is a web page; needed", "lfs": "is a Git LFS pointer", "pickle": "is a Python pickle",
+        "gzip": "is a gzip archive",
+        "junk": "is not a readable HDF5 file: it is damaged, or of another format; needed a NIR file",
+        "cut": rf"is cut short: 900 of {len(raw)} bytes are there", "stub": "is cut short: only 20 bytes are there",
+        "hdf5": "is not a readable HDF5 file: it is damaged",
+        "other.h5": r"is an HDF5 file but no NIR file: it has neither /version nor /node \(it holds x\)",
+    }.items():
+        with pytest.raises(LoadError, match=f"{name}: {said}"):
+            load(tmp_path / name)
+
+
+def test_an_image_is_told_from_a_network(tmp_path):
+    graph = load(networks.line((1,), networks.integrate(1), (1,)), reset="zero")
+    s2nir.compile(s2nir.quantize(graph)).save(tmp_path / "m.s2.h5")
+    with pytest.raises(LoadError, match=r"m\.s2\.h5: is a machine image: use s2nir\.MachineImage\.load"):
+        load(tmp_path / "m.s2.h5")
 
 
 def test_a_link_is_named_by_place_and_kind(valid, tmp_path):

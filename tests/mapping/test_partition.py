@@ -82,8 +82,8 @@ def test_how_many_sources_a_core_hears(n, published):
 def test_one_neuron_that_hears_too_many_is_refused_with_the_sum():
     """2,401 sources: 64 + 48 + 28 x 2,401 = 67,340, 12 over."""
     with pytest.raises(MappingError, match=(
-        r"a: one neuron alone takes 67340 bytes of a core's 67328, 12 too many; it hears 2401 sources at 12 table and "
-        r"16 row bytes each\. What would help: fewer inputs per neuron, a convolution.*larger data window.*does-not-fit"
+        r"a: one neuron alone takes 67340 bytes of a core's 67328, 12 too many: it hears 2401 sources at 28 bytes "
+        r"each; 2400 sources would fit\. What would help: fewer inputs per neuron, a convolution.*larger data window"
     )):
         s2nir.compile(layer(2401, 1))
     wider = APPLICATIONS["lif_no_delay"].with_window(67_340)

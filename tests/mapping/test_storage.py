@@ -8,6 +8,7 @@ import pytest
 
 import s2nir
 from quantize.networks import conv, cuba, dense, graph, lif, source
+from s2nir.data import shapes_network
 from s2nir.errors import ImageError, S2NirError
 from s2nir.graph import Pool
 from s2nir.mapping import MachineImage, Table, check, storage
@@ -58,10 +59,11 @@ def test_an_image_comes_back_as_it_was(tmp_path, bits, arithmetic):
 
 
 def test_a_truncated_file_is_refused(stored, tmp_path):
+    path = tmp_path / "cut.h5"
     for k in range(20):
-        path = tmp_path / "cut.h5"
         path.write_bytes(stored[: len(stored) * k // 20])
-        with pytest.raises(ImageError, match=r"cut\.h5: not a machine image, or a damaged one"):
+        said = rf"is cut short: {len(stored) * k // 20} of {len(stored)} bytes are there" if k else "is empty; needed"
+        with pytest.raises(ImageError, match=rf"cut\.h5: {said}"):
             MachineImage.load(path)
     path.write_bytes(stored[:-1])
     with pytest.raises(ImageError, match=r"cut\.h5"):
@@ -137,16 +139,21 @@ def another_head(f):
     f.create_dataset("head", data=np.frombuffer(b"{}", np.uint8))
 
 
+def no_head(f):
+    del f["head"]
+
+
 @pytest.mark.parametrize(("change", "what"), [
     (other_schema, r"found image schema 2, this release reads 1\. Compile it anew"),
-    (no_schema, "found image schema -1"),
-    (no_digest, "not a machine image, or a damaged one"),
+    (no_schema, "is damaged: its 'schema' cannot be read"),
+    (no_digest, "is damaged: its 'digest' cannot be read"),
     (turned_weight, r"altered, its content has digest [0-9a-f]{12}, the file says [0-9a-f]{12}"),
-    (no_tables, "not a machine image, or a damaged one"),
+    (no_tables, r"is damaged: its 'tables' cannot be read\. Compile the image anew"),
     (cores_that_do_not_fit, "its cores and its memory do not agree in size"),
     (a_long_memory, r"declares \d+ bytes, one chip's image is at most 1073741824"),
-    (a_table_of_another_chip, "not a machine image, or a damaged one"),
-    (another_head, "not a machine image, or a damaged one|do not agree"),
+    (a_table_of_another_chip, "is damaged: its 'tables' cannot be read"),
+    (another_head, "is damaged: its 'head' cannot be read"),
+    (no_head, r"altered\.h5: is damaged: its 'head' cannot be read\. Compile the image anew\.$"),
 ])
 def test_an_altered_file_is_refused(stored, tmp_path, change, what):
     path = altered(stored, tmp_path, change)
@@ -155,20 +162,34 @@ def test_an_altered_file_is_refused(stored, tmp_path, change, what):
 
 
 def test_files_that_are_no_image(tmp_path):
-    with pytest.raises(ImageError, match=r"none\.h5: no such file"):
+    with pytest.raises(ImageError, match=r"none\.h5: there is no such file"):
         MachineImage.load(tmp_path / "none.h5")
     (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(ImageError, match=r"text\.h5: not a machine image, or a damaged one"):
+    with pytest.raises(ImageError, match=r"text\.h5: is a text file; needed a machine image \(HDF5\)"):
         MachineImage.load(tmp_path / "text.h5")
     (tmp_path / "empty.h5").write_bytes(b"")
-    with pytest.raises(ImageError, match="not a machine image"):
+    with pytest.raises(ImageError, match="is empty; needed a machine image"):
         MachineImage.load(tmp_path / "empty.h5")
-    with pytest.raises(ImageError, match=r"not a machine image|no such file"):
+    with pytest.raises(ImageError, match="is a folder; needed a machine image"):
         MachineImage.load(tmp_path)
+    (tmp_path / "junk.h5").write_bytes(bytes(range(256)))
+    with pytest.raises(ImageError, match="is not a readable HDF5 file: it is damaged, or of another format"):
+        MachineImage.load(tmp_path / "junk.h5")
     with h5py.File(tmp_path / "other.h5", "w") as f:
         f["x"] = 1
-    with pytest.raises(ImageError, match="found image schema -1"):
+    with pytest.raises(ImageError, match="is an HDF5 file, but no machine image: it has no schema"):
         MachineImage.load(tmp_path / "other.h5")
+    with pytest.raises(ImageError, match=r"shapes_cnn\.nir: is a NIR network: use s2nir\.load"):
+        MachineImage.load(shapes_network())
+
+
+def test_digests_that_differ_late_are_shown_as_far_as_they_differ(stored, image, tmp_path):
+    end = "0" if image.digest[39] != "0" else "1"
+    for other, shown in ((image.digest[:39] + end + image.digest[40:], 40), (image.digest[:20], 21)):
+        path = altered(stored, tmp_path, lambda f, other=other: f.attrs.modify("digest", other))
+        said = f"its content has digest {image.digest[:shown]}, the file says {other[:shown]}$"
+        with pytest.raises(ImageError, match=said):
+            MachineImage.load(path)
 
 
 def test_nothing_is_left_behind_when_writing_fails(image, tmp_path, monkeypatch):
@@ -211,7 +232,7 @@ def test_an_image_prints_the_same_every_time(image):
     assert str(again) == str(image)
     lines = str(image).splitlines()
     used = sum(c.used for c in image.cores)
-    assert lines[0] == (f"MachineImage {image.digest[:12]}: 5 of 148 cores (1 for input), {used} bytes, 5 routing "
+    assert lines[0] == (f"MachineImage {image.digest[:12]}: 4 of 148 cores and 1 for input, {used} bytes, 5 routing "
                         "entries, float32, lag 3")
     assert lines[1] == "  in: spike_list, 32 neurons on 1 cores, up to 32 and 64 of 67328 bytes each, lag 0"
     assert [r["population"] for r in image.fit()] == ["in", "a", "a+1", "b", "c"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..emulate import Recording
 from ..emulate import run as emulate
-from ..errors import InputError, LoadError, S2NirError
+from ..errors import InputError, LoadError, QuantizeError, S2NirError
 from ..files import write_whole
 from ..frontend import contract_report, load
 from ..graph import Graph
@@ -23,6 +23,7 @@ from ..quantize import quantize as to_integers
 from ..report import Report, compare, decisions
 from ..report import report as report_on
 from .console import Console
+from .labels import read_labels, right
 from .parser import BOARD, FAILED, FITS, WrongUse
 from .spikefiles import poisson, read_spikes, write_arrays
 from .weights import PopulationWeights, weigh
@@ -39,6 +40,8 @@ def check(args: argparse.Namespace, out: Console) -> Answer:
     if is_image(args.file):
         return _check_image(args, out)
     found = contract_report(args.file, **_loading(args))
+    if args.like == BOARD and not args.compare:
+        found = dataclasses.replace(found, entries=tuple(_by_board(e) for e in found.entries))
     out.say(str(found))
     answer: dict[str, Any] = {
         "file": args.file,
@@ -57,7 +60,7 @@ def check(args: argparse.Namespace, out: Console) -> Answer:
     answer["graph"] = _graph_values(graph)
     out.say(f"parameters\n  {answer['graph']['parameters']:,}, {answer['graph']['weights']:,} of them weights")
     try:
-        network = _network(args, graph, _calibration(args))
+        network = _network(args, graph, _calibration(args, graph))
         answer["quantization"] = list(network.notes)
         image = _image(args, network)
     except (LoadError, InputError):
@@ -70,11 +73,17 @@ def check(args: argparse.Namespace, out: Console) -> Answer:
     return answer | {"fits": True, "fit": _say_fit(image, out)}, FITS
 
 
+def _by_board(entry: Any) -> Any:
+    """An entry of the contract with board mode as its reason, where that is what passed it."""
+    mine = entry.reason == "passed as compare="
+    return dataclasses.replace(entry, reason=f"board mode, --like {BOARD}") if mine else entry
+
+
 def quantize(args: argparse.Namespace, out: Console) -> Answer:
     """Scales, weights over the limit, dead populations and errors, by population."""
     _no_image(args)
     graph = load(args.file, **_loading(args))
-    data = _calibration(args)
+    data = _calibration(args, graph)
     network = _network(args, graph, data)
     rows = weigh(graph, network, data)
     out.say(f"{network.scheme}, {network.arithmetic.value}, |w| <= {network.limit}")
@@ -94,7 +103,8 @@ def map(args: argparse.Namespace, out: Console) -> Answer:
     """Compile and save an image."""
     _no_image(args)
     _can_write(args.output)
-    image = _image(args, _network(args, load(args.file, **_loading(args)), _calibration(args)))
+    graph = load(args.file, **_loading(args))
+    image = _image(args, _network(args, graph, _calibration(args, graph)))
     image.save(args.output)
     for note in image.notes:
         out.say(f"note: {note}")
@@ -115,9 +125,14 @@ def run(args: argparse.Namespace, out: Console) -> Answer:
     else:
         graph = load(args.file, **_loading(args))
         spikes = _spikes(args, graph.inputs, args.max_count)
-        image = _image(args, _network(args, graph, _calibration(args)))
+        image = _image(args, _network(args, graph, _calibration(args, graph)))
+    labels = _labels(args, spikes, image)
     found = report_on(_recording(args, out, image, spikes))
     answer = _said_of_run(found, out)
+    shares = {} if labels is None else right(answer["decisions"], labels)
+    for output, share in shares.items():
+        out.say(f"accuracy at {output}: {share:.2%} in integers")
+    answer["accuracy"] = {output: {"integer": share} for output, share in shares.items()}
     if args.output:
         r = found.recording
         arrays = _Arrays(r)
@@ -135,10 +150,11 @@ def report(args: argparse.Namespace, out: Console) -> Answer:
     _can_write(args.output, REPORTS)
     graph = load(args.file, **_loading(args))
     spikes = _spikes(args, graph.inputs, args.max_count)
-    image = _image(args, _network(args, graph, _calibration(args)))
+    image = _image(args, _network(args, graph, _calibration(args, graph)))
+    labels = _labels(args, spikes, image)
     recording = _recording(args, out, image, spikes)
     with out.progress("compare", recording.batch) as done:
-        fidelity = compare(graph, image, spikes, threads=args.threads, progress=done)
+        fidelity = compare(graph, image, spikes, threads=args.threads, progress=done, labels=labels)
     found = report_on(recording, fidelity)
     out.say(str(found))
     if args.output:
@@ -149,7 +165,9 @@ def report(args: argparse.Namespace, out: Console) -> Answer:
     if args.min_match is not None and match < args.min_match:
         code = FAILED
         out.message(f"s2nir report: {match:.4%} of a population's spikes are alike, asked for {args.min_match:.4%}")
-    return {"file": args.file, "output": args.output, "match": match, "report": found.to_dict()}, code
+    accuracy = {output: {"float": a, "integer": b} for output, (a, b) in fidelity.accuracy.items()}
+    answer = {"file": args.file, "output": args.output, "match": match, "accuracy": accuracy}
+    return answer | {"report": found.to_dict()}, code
 
 
 def demo(args: argparse.Namespace, out: Console) -> Answer:
@@ -223,8 +241,38 @@ def _chosen(pairs: Sequence[tuple[str | None, str]] | None, flag: str) -> Any:
     return dict(pairs)
 
 
-def _calibration(args: argparse.Namespace) -> Any:
-    return None if args.calibration is None else read_spikes(args.calibration)
+def _calibration(args: argparse.Namespace, graph: Graph) -> Any:
+    if args.calibration is not None:
+        return _named_spikes(args.calibration, graph.inputs)
+    if args.percentile == "auto":
+        raise QuantizeError("--percentile auto needs data to choose on: pass --calibration FILE")
+    return None
+
+
+def _named_spikes(path: str, inputs: Sequence[Any]) -> Any:
+    """Spikes from a file, whose names are those of the inputs."""
+    found = read_spikes(path)
+    names = sorted(p.name for p in inputs)
+    plain = all(n.isidentifier() for n in names)
+    given = ", ".join(f"{n}=..." if plain else f"{n!r}: ..." for n in names)
+    call = f"numpy.savez({path!r}, {given})" if plain else f"numpy.savez({path!r}, **{{{given}}})"
+    if isinstance(found, dict) and sorted(found) != names:
+        alone = " A .npy needs no name." if len(names) == 1 else ""
+        held = ", ".join(repr(n) for n in sorted(found))
+        raise InputError(
+            f"{path}: holds {held}, needed an array for each input of the network: "
+            f"{', '.join(repr(n) for n in names)}. Write it with {call}.{alone}"
+        )
+    if not isinstance(found, dict) and len(names) > 1:
+        raise InputError(f"{path}: holds one array, the network has {len(names)} inputs. Write a .npz with {call}.")
+    return found
+
+
+def _labels(args: argparse.Namespace, spikes: Any, image: MachineImage) -> Any:
+    if args.labels is None:
+        return None
+    sizes = {output: image[name].size for output, name in image.outputs.items() if image[name].spikes}
+    return read_labels(args.labels, _batch(spikes, image), sizes)
 
 
 def _can_write(path: str | None, endings: tuple[str, ...] = ()) -> None:
@@ -256,7 +304,7 @@ def _image(args: argparse.Namespace, network: Network) -> MachineImage:
 
 def _spikes(args: argparse.Namespace, inputs: Sequence[Any], max_count: int) -> Any:
     if args.input is not None:
-        return read_spikes(args.input)
+        return _named_spikes(args.input, inputs)
     return poisson(inputs, args.poisson, args.steps, args.seed, max_count)
 
 
@@ -266,9 +314,13 @@ def _recording(args: argparse.Namespace, out: Console, image: MachineImage, spik
 
 
 def _batch(spikes: Any, image: MachineImage) -> int:
-    """Recordings in the input, for the bar; what is wrong with the input `run` says."""
-    first = next(iter(spikes.values())) if isinstance(spikes, dict) else spikes
-    return int(first.shape[0]) if first.ndim == len(image.inputs[0].shape) + 2 and first.ndim else 1
+    """Recordings in the input; what is wrong with the input `run` says."""
+    p = image.inputs[0]
+    array = spikes[p.name] if isinstance(spikes, dict) else spikes
+    for form in (p.shape, (p.size,)):
+        if array.ndim == len(form) + 2 and array.shape[2:] == form:
+            return int(array.shape[0])
+    return 1
 
 
 def _said_of_run(found: Report, out: Console) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any, NoReturn
 
 from ..errors import ImageError, InputError, LoadError, S2NirError, S2NirWarning
 
@@ -30,6 +31,42 @@ class WrongUse(Exception):
     """Flags that do not go together; ends as argparse's own errors do."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, with the nearest word that there is, and where help is in another."""
+
+    commands: dict[str, _Parser]
+
+    def error(self, message: str) -> NoReturn:
+        what = "COMMAND [flags]" if " " not in self.prog else "[flags]"
+        self.exit(2, f"{self.prog}: {message}\nusage: {self.prog} {what}; `{self.prog} --help` lists all\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, f"found {value!r}, allowed {_allowed(value, action.choices)}")
+
+    def refuse_unknown(self, words: Sequence[str]) -> None:
+        """Flags that do not exist are said first: what else is missing may be for want of them."""
+        known = [flag for action in self._actions for flag in action.option_strings]
+        for word in words:
+            flag = word.partition("=")[0]
+            if word == "--":
+                return
+            if flag.startswith("--") and flag not in known:
+                near = get_close_matches(flag, [k for k in known if k.startswith("--")], 1)
+                self.error(f"there is no flag {flag}" + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def _allowed(word: Any, words: Iterable[Any]) -> str:
+    """The allowed words, and the nearest one.
+
+    >>> _allowed("substract", ["subtract", "zero"])
+    'subtract, zero; did you mean subtract?'
+    """
+    known = [str(w) for w in words]
+    near = get_close_matches(str(word), known, 1)
+    return ", ".join(known) + (f"; did you mean {near[0]}?" if near else "")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code.
 
@@ -37,7 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     {"command": "check", "error": {"kind": "LoadError", "message": "no-such-file.nir: there is no such file"}}
     3
     """
-    args = parser().parse_args(argv)
+    top = parser()
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words and words[0] in top.commands:
+        top.commands[words[0]].refuse_unknown(words[1:])
+    args, rest = top.parse_known_args(words)
+    if rest:
+        top.commands[args.command].error(f"found {' '.join(rest)}, which is no flag and has no place")
     from .console import Console
 
     out = Console(as_json=args.json)
@@ -58,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except BrokenPipeError:
             return _reader_gone()
         except WrongUse as found:
-            parser().error(str(found))
+            top.commands[args.command].error(str(found).removeprefix(f"{args.command}: "))
         except (LoadError, InputError, ImageError, OSError) as found:
             error, code = found, BAD_INPUT
         except S2NirError as found:
@@ -91,14 +134,15 @@ def _reader_gone() -> int:
     return PIPE_CLOSED
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> _Parser:
     """The whole command line; flags are named as the arguments of s2nir.load, PTQ, quantize, compile and run."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="s2nir", description="Spiking networks from NIR to SpiNNaker2: check, quantize, map, run, report.",
         epilog="Exit codes: 0 fits and runs, 1 a check failed, 2 wrong use, 3 bad input. "
         "`s2nir COMMAND --help` has an example of each.",
     )
     sub = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    top.commands = sub.choices
     check = _add(sub, "check", "say what a network is, what its contract lacks, and whether it fits",
                  "s2nir check model.nir --reset zero")
     quantize = _add(sub, "quantize", "make a network integers and say what that does to it",
@@ -128,8 +172,8 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add(sub: Any, name: str, words: str, example: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = sub.add_parser(
+def _add(sub: Any, name: str, words: str, example: str) -> _Parser:
+    command: _Parser = sub.add_parser(
         name, help=words, description=f"{words[0].upper()}{words[1:]}.", epilog=f"example: {example}",
         allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -179,6 +223,8 @@ def _run_flags(command: argparse.ArgumentParser) -> None:
     given.add_argument("--poisson", type=_positive, metavar="RATE", help="random packets, RATE per source and step")
     group.add_argument("--steps", type=_whole(1), default=100, metavar="N", help="steps of --poisson (default 100)")
     group.add_argument("--seed", type=_whole(0), default=0, metavar="S", help="seed of --poisson (default 0)")
+    group.add_argument("--labels", metavar="FILE", help="the right neuron of each recording, a .npy of whole numbers; "
+                       "gives the accuracy")
     group.add_argument("--threads", type=_whole(1), default=1, metavar="N", help="over the recordings; changes no bit")
 
 
@@ -191,7 +237,8 @@ def _named(allowed: tuple[str, ...]) -> Callable[[str], tuple[str | None, str]]:
         for value in allowed:
             if text.endswith(f"={value}") and len(text) > len(value) + 1:
                 return text[: -len(value) - 1], value
-        raise argparse.ArgumentTypeError(f"found {text!r}, allowed {', '.join(allowed)}, or NAME=one of these")
+        said = _allowed(text.rpartition("=")[2], allowed)
+        raise argparse.ArgumentTypeError(f"found {text!r}, allowed (also as NAME=...) {said}")
 
     return parse
 

@@ -41,13 +41,17 @@ class Input(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What is kept: spikes and relayed packets in order, and the membranes of `watch`, by tick."""
+    """What is kept: spikes and relayed packets in order, and the membranes of `watch` after each tick.
+
+    compared : as `v`, ahead of an immediate reset; without rows where it is not asked for
+    """
 
     tick: NDArray[np.int32]
     source: NDArray[np.int32]
     number: NDArray[np.int32]
     watch: NDArray[np.int64]
     v: NDArray[Any]
+    compared: NDArray[Any]
 
 
 @njit(inline="never", cache=True, nogil=True)
@@ -284,6 +288,9 @@ def run_ticks(
             step_float(p, g, s, tick, at)
         else:
             step_fixed(p, g, s, tick, at)
+        if out.compared.shape[0]:
+            for k in range(out.watch.size):
+                out.compared[tick, k] = s.v[out.watch[k]]
         found = collect(p, s, fixed, source, count)
         found = relay(g, s, tick, at, source, count, found)
         for k in range(out.watch.size):

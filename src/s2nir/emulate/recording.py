@@ -9,21 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RunError
+from ..errors import NameMissingError
 from ..fixedpoint import STATE_BITS
 from ..mapping import MachineImage, PopulationInfo
 from .memory import Program
 
 
 class Lazy(Mapping[str, NDArray[Any]]):
-    """Arrays by name, each built when it is asked for."""
+    """Arrays by name, each built when it is asked for; `aliases` are other names for some of them."""
 
-    def __init__(self, names: list[str], build: Callable[[str], NDArray[Any]], what: str) -> None:
-        self._names, self._build, self._what = names, build, what
+    def __init__(
+        self, names: list[str], build: Callable[[str], NDArray[Any]], what: str, aliases: dict[str, str] | None = None
+    ) -> None:
+        self._names, self._build, self._what, self._aliases = names, build, what, aliases or {}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
+        name = name if name in self._names else self._aliases.get(name, name)
         if name not in self._names:
-            raise KeyError(f"no {self._what} of {name!r}; there are {', '.join(self._names) or 'none'}")
+            raise NameMissingError(f"no {self._what} of {name!r}; there are {', '.join(self._names) or 'none'}")
         return self._build(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -31,6 +34,9 @@ class Lazy(Mapping[str, NDArray[Any]]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"<{self._what} of {', '.join(self._names) or 'nothing'}>"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,7 +46,8 @@ class Recording:
     batch, steps, ticks : recordings, steps of the input, ticks of the machine (steps + largest lag)
     events : per recording, (tick, source, count) of every packet that neurons and relays sent, in order
     inputs : per recording, (start of each tick, source, count) of the packets that inputs sent
-    membranes : per recording, (ticks, neurons) of the populations in `columns`, in the state format
+    membranes : per recording, (ticks, neurons) of the populations in `columns`, in the state format; compared : the
+        same ahead of immediate resets, with record=("potentials",)
     saturated : int (batch, neurons), how often fixed arithmetic held a value within int32
     """
 
@@ -52,6 +59,7 @@ class Recording:
     inputs: list[Any]
     events: list[Any]
     membranes: list[NDArray[Any]]
+    compared: list[NDArray[Any]]
     columns: dict[str, slice]
     saturated: NDArray[np.int64]
 
@@ -63,7 +71,7 @@ class Recording:
     def raw_spikes(self, name: str) -> NDArray[np.uint8]:
         """uint8 (batch, ticks, *shape) by machine tick, nothing shifted: what a board records."""
         if name not in self._spiking:
-            raise RunError(f"no spikes of {name!r}; there are {', '.join(self._spiking)}")
+            raise NameMissingError(f"no spikes of {name!r}; there are {', '.join(self._spiking)}")
         return self._raster(self.image[name], 0, self.ticks)
 
     @property
@@ -72,14 +80,19 @@ class Recording:
         return Lazy(self._spiking, self._counts, "counts")
 
     def decisions(self, name: str) -> NDArray[np.int64]:
-        """int (batch): the neuron with most spikes over the aligned steps, ties to the lowest index."""
+        """int (batch): the neuron with most spikes over the aligned steps, ties to the lowest index.
+
+        name : a population, or an Output that names one
+        """
+        name = self.image.outputs.get(name, name)
         return np.asarray(self.counts[name].reshape(self.batch, -1).argmax(axis=1))
 
     @property
     def readout(self) -> Lazy:
-        """By Output, float32 (batch, steps, *shape), membranes that do not spike in units of the Graph."""
-        outs = [o for o, name in self.image.outputs.items() if not self.image[name].spikes]
-        return Lazy(outs, lambda o: self.voltages[self.image.outputs[o]], "readout")
+        """By Output (or its population's name), float32 (batch, steps, *shape): membranes in the Graph's units."""
+        outs = {o: name for o, name in self.image.outputs.items() if not self.image[name].spikes}
+        aliases = {name: o for o, name in outs.items()}
+        return Lazy(list(outs), lambda o: self.voltages[outs[o]], "readout", aliases)
 
     @property
     def voltages(self) -> Lazy:
@@ -89,9 +102,15 @@ class Recording:
     def raw_voltages(self, name: str) -> NDArray[Any]:
         """(batch, ticks, *shape) by machine tick, float32 or int32 as the core holds them."""
         if name not in self.columns:
-            raise RunError(f'no voltages of {name!r}; record them with record=("spikes", "voltages")')
+            raise NameMissingError(f'no voltages of {name!r}; record them with record=("spikes", "voltages")')
         held = np.stack([m[:, self.columns[name]] for m in self.membranes])
         return held.reshape(self.batch, self.ticks, *self.image[name].shape)
+
+    @property
+    def potentials(self) -> Lazy:
+        """By population, float32 (batch, steps, *shape): membranes as they were compared, aligned, in Graph units."""
+        names = sorted(self.columns) if self.compared else []
+        return Lazy(names, lambda n: self._units(n, self.compared), "potentials")
 
     @property
     def saturations(self) -> dict[str, int]:
@@ -139,6 +158,20 @@ class Recording:
     def packets(self) -> int:
         """Packets sent by all sources, inputs and relays too."""
         return int(sum(e[2].sum() for e in self.events) + sum(i[2].sum() for i in self.inputs))
+
+    def __repr__(self) -> str:
+        return (
+            f"<Recording of image {self.image.digest[:12]}: {self.batch} recordings of {self.steps} steps, "
+            f"{self.ticks} ticks, {self.packets} packets>"
+        )
+
+    def __str__(self) -> str:
+        lines = [repr(self)[1:-1]]
+        for name in self._spiking:
+            total = int(self.counts[name].sum())
+            rate = total / (self.batch * self.steps * self.image[name].size)
+            lines.append(f"  {name}: {total} spikes, {rate:.5f} per neuron and step")
+        return "\n".join(lines)
 
     def report(self) -> Any:
         """A Report on this run."""
@@ -190,8 +223,13 @@ class Recording:
         return raster.reshape(self.batch, end - first, *p.shape)
 
     def _voltages(self, name: str) -> NDArray[np.float32]:
+        return self._units(name, self.membranes)
+
+    def _units(self, name: str, held: list[NDArray[Any]]) -> NDArray[np.float32]:
+        """Recorded membranes, aligned and divided by the scale."""
         p = self.image[name]
-        raw = self.raw_voltages(name)[:, p.lag : p.lag + self.steps].astype(np.float64)
+        raw = np.stack([m[p.lag : p.lag + self.steps, self.columns[name]] for m in held]).astype(np.float64)
+        raw = raw.reshape(self.batch, self.steps, *p.shape)
         if np.issubdtype(self.membranes[0].dtype, np.integer):
             raw = np.ldexp(raw, p.shift - STATE_BITS)
         return (raw / np.broadcast_to(p.scale, p.shape)).astype(np.float32)

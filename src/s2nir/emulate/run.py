@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RunError
+from ..errors import RunError, needs
 from ..events import to_counts
 from ..fixedpoint import Arithmetic
 from ..mapping import MachineImage
 from .memory import Program, decode
 from .recording import Recording
 
-RECORDABLE = ("spikes", "voltages")
+RECORDABLE = ("spikes", "voltages", "potentials")
 _programs: weakref.WeakKeyDictionary[MachineImage, Program] = weakref.WeakKeyDictionary()
 
 
@@ -40,8 +40,9 @@ def run(
 
     spikes : whole counts, as `graph.simulate` takes them: (steps, *shape) or (batch, steps, *shape), a dict by input,
         Events, or nir's data types
-    record : "spikes", and "voltages" for the membranes of every population; a dict by population narrows that down.
-        Populations that do not spike are always read out.
+    record : "spikes", "voltages" for the membranes of every population, "potentials" for membranes as they are
+        compared, ahead of an immediate reset; a dict by population narrows that down. What does not spike is always
+        read out.
     threads : over the batch; changes no bit
     progress : called with the number of finished recordings after each one
 
@@ -52,14 +53,17 @@ def run(
     RunError
         where `record` asks for what there is not.
     """
+    needs(image, MachineImage, "run", "Make one with s2nir.compile(network), or s2nir.MachineImage.load(path).")
+    if threads < 1:
+        raise RunError(f"threads: found {threads}, must be at least 1")
     given = to_counts(spikes, {p.name: p.shape for p in image.inputs}, image.dt, image.max_count)
     batch, steps = next(iter(given.values())).shape[:2]
     ready = program(image)
-    watch, columns = _watched(image, ready, record)
+    watch, columns, before = _watched(image, ready, record)
     ticks = steps + image.lag
     packets = _packets(given, ready, batch, steps, ticks)
-    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-        jobs = [pool.submit(one, ready, packets[b], ticks, watch) for b in range(batch)]
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        jobs = [pool.submit(one, ready, packets[b], ticks, watch, before) for b in range(batch)]
         results = []
         for done, job in enumerate(jobs, 1):
             results.append(job.result())
@@ -74,15 +78,16 @@ def run(
         inputs=packets,
         events=[r[0] for r in results],
         membranes=[r[1] for r in results],
+        compared=[r[2] for r in results] if before else [],
         columns=columns,
-        saturated=np.array([r[2] for r in results]),
+        saturated=np.array([r[3] for r in results]),
     )
 
 
 def _watched(
     image: MachineImage, ready: Program, record: tuple[str, ...] | Mapping[str, tuple[str, ...]]
-) -> tuple[NDArray[np.int64], dict[str, slice]]:
-    """Neurons whose membranes are kept, and where each population stands among them."""
+) -> tuple[NDArray[np.int64], dict[str, slice], bool]:
+    """Neurons whose membranes are kept, where each population stands among them, and whether potentials are too."""
     names = {p.name for p in image.populations if p.kind == "neurons"}
     wanted = dict(record) if isinstance(record, Mapping) else dict.fromkeys(names, tuple(record))
     for name, kinds in wanted.items():
@@ -91,13 +96,14 @@ def _watched(
         for kind in kinds:
             if kind not in RECORDABLE:
                 raise RunError(f"record: found {kind!r}, allowed {', '.join(map(repr, RECORDABLE))}")
+    kept = {name for name, kinds in wanted.items() if set(kinds) & {"voltages", "potentials"}}
     columns, parts, at = {}, [np.zeros(0, np.int64)], 0
     for p in image.populations:
-        if p.kind == "neurons" and (not p.spikes or "voltages" in wanted.get(p.name, ())):
+        if p.kind == "neurons" and (not p.spikes or p.name in kept):
             columns[p.name] = slice(at, at + p.size)
             parts.append(ready.index[p.name])
             at += p.size
-    return np.concatenate(parts), columns
+    return np.concatenate(parts), columns, any("potentials" in kinds for kinds in wanted.values())
 
 
 Packets = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -122,9 +128,10 @@ def _packets(given: Mapping[str, NDArray[Any]], ready: Program, batch: int, step
 
 
 def one(
-    ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64]
-) -> tuple[tuple[NDArray[np.int32], ...], NDArray[Any], NDArray[np.int64]]:
-    """One recording: (tick, source, count) of what was sent, membranes (ticks, watched), saturations by neuron."""
+    ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool = False
+) -> tuple[tuple[NDArray[np.int32], ...], NDArray[Any], NDArray[Any], NDArray[np.int64]]:
+    """One recording: (tick, source, count) of what was sent, membranes (ticks, watched) after each tick and ahead of
+    its resets (without rows unless `before`), saturations by neuron."""
     from . import kernels
 
     fixed = ready.arithmetic is Arithmetic.FIXED
@@ -139,11 +146,12 @@ def one(
         saturated=np.zeros(size if fixed else 0, np.int64),
     )
     membranes = np.zeros((ticks, watch.size), kind)
+    compared = np.zeros((ticks if before else 0, watch.size), kind)
     given = kernels.Input(*packets)
     tick = kept = 0
     room = 4 * size + 1024
     sent = [np.zeros(room, np.int32) for _ in range(3)]
-    out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes)
+    out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
     while True:
         tick, kept = kernels.run_ticks(
             ready.neurons, ready.groups, ready.synapses, state, given, out, True if fixed else None, size,
@@ -152,5 +160,6 @@ def one(
         if tick == ticks:
             break
         sent = [np.concatenate([a, np.zeros(a.size, np.int32)]) for a in (out.tick, out.source, out.number)]
-        out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes)
-    return (out.tick[:kept].copy(), out.source[:kept].copy(), out.number[:kept].copy()), membranes, state.saturated
+        out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
+    events = (out.tick[:kept].copy(), out.source[:kept].copy(), out.number[:kept].copy())
+    return events, membranes, compared, state.saturated

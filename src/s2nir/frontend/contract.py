@@ -7,8 +7,10 @@ refused, with the argument to pass (docs/contract.md).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
+from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,6 +26,10 @@ AGREE = 1e-6
 USUAL_DT = 1e-4
 RESETS = ("IF", "LIF", "CubaLIF")
 """Neurons whose reset NIR leaves open; all others have none."""
+
+NAMED = 12
+"""Populations that one sentence names."""
+WORDS = " or ".join([", ".join(f'"{r.value}"' for r in list(Reset)[:-1]), f'"{list(Reset)[-1].value}"'])
 
 Choice = TypeVar("Choice", Reset, Compare, Integrator, Loops)
 
@@ -69,13 +75,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Contract:
-    """dt is None where no node needs it, or where it is missing; rules : per spiking node"""
+    """dt is None where no node needs it, or where it is missing; rules : per spiking node; warnings : sentences"""
 
     dt: float | None
     integrator: Integrator
     loops: Loops
     rules: Mapping[str, Rule]
     entries: tuple[Entry, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[Entry, ...]:
@@ -84,9 +91,28 @@ class Contract:
     def demand(self, log: Log) -> None:
         """Refuse a contract with a gap; note every entry of a full one."""
         if self.missing:
-            raise ContractError("; ".join(f"{e}. {e.remedy}" for e in self.missing))
+            raise ContractError(" ".join(_once(self.missing)))
         for entry in self.entries:
             log.note(str(entry))
+
+
+def grouped(entries: Iterable[Entry]) -> dict[tuple[str, str], list[str]]:
+    """(what, the sentence about it) -> populations of which it is said, "" where it is said of the network."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for e in entries:
+        name, _, what = e.item.rpartition(" ")
+        said = str(e).removeprefix(e.item) + (f". {e.remedy}" if e.remedy else "")
+        found.setdefault((what, said), []).append(name)
+    return found
+
+
+def _once(entries: Iterable[Entry]) -> list[str]:
+    """Each sentence once, with the populations that it is about ahead of it."""
+    lines = []
+    for (what, said), names in grouped(entries).items():
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        lines.append(f"{', '.join(names[:NAMED])}{more} {what}{said}".strip())
+    return lines
 
 
 def settle(
@@ -98,7 +124,8 @@ def settle(
 ) -> Contract:
     """The contract of a network; gaps stand in `entries`.
 
-    neurons : by population name; thresholds : the Threshold of those that have one behind them
+    neurons : by population name, in the order in which entries name them
+    thresholds : the Threshold of those that have one behind them
 
     Raises
     ------
@@ -106,15 +133,18 @@ def settle(
         where an argument or a hint is not legal, or contradicts the file.
     """
     entries: list[Entry] = []
-    dt = _dt(neurons, delays, hints, asked, entries)
+    warnings: list[str] = []
+    dt = _dt(neurons, delays, hints, asked, entries, warnings)
     integrator = _whole(Integrator, "integrator", asked.integrator, hints, Integrator.EULER, entries)
     loops = _whole(Loops, "loops", asked.loops, hints, Loops.REFUSE, entries)
-    spiking = {n: thresholds.get(n, p) for n, p in sorted(neurons.items()) if n in thresholds or _spikes(p)}
+    spiking = {n: thresholds.get(n, p) for n, p in neurons.items() if n in thresholds or _spikes(p)}
     for argument, value in (("reset", asked.reset), ("reset_late", asked.reset_late), ("compare", asked.compare)):
         for name in sorted(value.keys() - spiking.keys(), key=str) if isinstance(value, Mapping) else ():
             raise ContractError(f"{argument}: {name!r} is no population that spikes; there are {', '.join(spiking)}")
     rules = {n: _rule(n, p, asked, entries) for n, p in spiking.items()}
-    return Contract(dt=dt, integrator=integrator, loops=loops, rules=rules, entries=tuple(entries))
+    return Contract(
+        dt=dt, integrator=integrator, loops=loops, rules=rules, entries=tuple(entries), warnings=tuple(warnings)
+    )
 
 
 def _spikes(node: Neuron) -> bool:
@@ -127,13 +157,22 @@ def _dt(
     hints: Mapping[str, Any],
     asked: Asked,
     entries: list[Entry],
+    warnings: list[str],
 ) -> float | None:
-    timed = sorted(n for n, p in neurons.items() if any(k.startswith("tau") for k in p.params))
+    timed = [n for n, p in neurons.items() if any(k.startswith("tau") for k in p.params)]
     timed += sorted(d.name for d in delays if HINT + "steps" not in d.metadata)
     found: float | None = None
     if asked.dt is not None:
         found = _seconds("dt", asked.dt)
-        entries.append(Entry(item="dt", value=f"{found:g} s", reason="passed as dt="))
+        proven, why = prove_dt(neurons)
+        reason = "passed as dt="
+        if proven is not None and abs(found / proven - 1) > AGREE:
+            reason = f"passed as dt=, against the file, which proves {proven:g} s: {why}"
+            warnings.append(
+                f"the file proves dt = {proven:g} s ({why}); {found:g} s is taken because dt= says so: decays and "
+                "gains change"
+            )
+        entries.append(Entry(item="dt", value=f"{found:g} s", reason=reason))
     elif HINT + "dt" in hints:
         found = _seconds(f"metadata {HINT}dt", hints[HINT + "dt"])
         entries.append(Entry(item="dt", value=f"{found:g} s", reason=f"the file's metadata say {HINT}dt"))
@@ -142,7 +181,7 @@ def _dt(
     else:
         found, reason = prove_dt(neurons)
         value = None if found is None else f"{found:g} s"
-        remedy = "" if found else f"Pass dt= in seconds ({', '.join(timed[:5])} need it)."
+        remedy = "" if found else f"Pass dt= in seconds ({', '.join(timed[:5])} need it; --dt on the command line)."
         entries.append(Entry(item="dt", value=value, reason=reason, remedy=remedy))
     return found
 
@@ -208,7 +247,7 @@ def _rule(name: str, node: Neuron, asked: Asked, entries: list[Entry]) -> Rule:
     elif not resets:
         reset, late, why = Reset.NONE, False, f"a {node.type} has no reset in NIR"
     else:
-        remedy = 'Pass reset="subtract", "zero", "to_value" or "none" (or a dict of them by population).'
+        remedy = f"Pass reset={WORDS}, or a dict of them by population (--reset on the command line)."
         why = "NIR does not say what a spike does to the membrane"
         entries.append(Entry(item=f"{name} reset", value=None, reason=why, remedy=remedy))
         return Rule(reset=None, late=bool(late), compare=compare)
@@ -245,14 +284,17 @@ def _choice(kind: type[Choice], where: str, value: Any) -> Choice:
     for member in kind:
         if isinstance(value, str) and member.value == value:
             return member
-    raise ContractError(f"{where} found {value!r}, allowed are {', '.join(repr(m.value) for m in kind)}")
+    words = [m.value for m in kind]
+    near = get_close_matches(value, words, 1) if isinstance(value, str) else []
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    raise ContractError(f"{where} found {value!r}, allowed are {', '.join(repr(w) for w in words)}{meant}")
 
 
 def _seconds(where: str, value: Any) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
+    """A time as a number; text and truth values are none, though Python would make them numbers."""
+    if isinstance(value, np.ndarray) and value.size == 1 and value.dtype.kind in "iuf":
+        value = value.item()
+    seconds = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     if not (math.isfinite(seconds) and seconds > 0):
-        raise ContractError(f"{where}: found {value!r}, needed seconds above 0")
+        raise ContractError(f"{where}: found {value!r}, needed seconds above 0 as a number, such as 0.001")
     return seconds

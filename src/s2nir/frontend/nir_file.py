@@ -5,17 +5,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import LoadError, S2NirWarning, UnsupportedError
-from ..graph import Graph, check, warn_of_choices
+from ..graph import Graph, Loops, check, data_order, warn_of_choices
 from .build import Builder
 from .contract import Asked, Contract, settle
 from .limits import MAX_BYTES, Budget, Limits, Log
 from .nesting import Flat, flatten
-from .nodes import Delaying, Neuron
+from .nodes import Delaying, Neuron, Port
 from .raw import FIELDS, RawGraph, RawNode
 from .read_file import read_file
 from .shapes import Shapes, infer
@@ -82,9 +83,26 @@ class Parts:
         self.wiring: Wiring = wire(self.flat, log)
 
     def contract(self, asked: Asked) -> Contract:
-        neurons = {n: p for n, p in self.wiring.populations.items() if isinstance(p, Neuron)}
+        """The contract; where it has gaps, its entries are in the order of the data, for people."""
+        neurons = {n: p for n, p in sorted(self.wiring.populations.items()) if isinstance(p, Neuron)}
         delays = tuple(n for n in self.flat.nodes.values() if isinstance(n, Delaying))
-        return settle(neurons, self.wiring.thresholds, delays, self.flat.metadata, asked)
+        found = settle(neurons, self.wiring.thresholds, delays, self.flat.metadata, asked)
+        if found.missing:
+            ordered = {n: neurons[n] for n in self._order() if n in neurons}
+            found = settle(ordered, self.wiring.thresholds, delays, self.flat.metadata, asked)
+        for sentence in found.warnings:
+            self.log.warn(sentence)
+        return found
+
+    def _order(self) -> list[str]:
+        """All nodes in the order of the data, before there is a Graph to ask; delays are left out."""
+        nodes = {n: SimpleNamespace(name=n) for n in self.flat.nodes}
+        inputs = [nodes[n] for n, p in sorted(self.wiring.populations.items()) if isinstance(p, Port)]
+        edges = [SimpleNamespace(source=a, target=b, delay=0) for a, b in self.flat.edges]
+        wired: Any = SimpleNamespace(
+            populations=tuple(nodes.values()), projections=tuple(edges), inputs=tuple(inputs), loops=Loops.REFUSE
+        )
+        return [p.name for p in data_order(wired)[0]]
 
     def build(self, contract: Contract) -> Graph:
         return Builder(self.flat, self.shapes, self.wiring, contract, self.limits, self.budget, self.log).graph()

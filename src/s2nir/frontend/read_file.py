@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 
 from ..errors import LoadError
+from ..files import not_hdf5
 from .fields import text
 from .heaps import Heaps
 from .inspect_file import MAX_NAME, Leaf, Tree, inspect
@@ -16,6 +17,8 @@ from .limits import Limits
 from .raw import HINT, RawGraph, RawNode
 
 VERSION = re.compile(r"[01]\.\d+(\.\d+)?([.+-]?\w+)*")
+IMAGE = {"head", "core_start", "memory"}
+"""What an image of ours holds (mapping/storage.py) and no NIR file does."""
 IGNORED = {"metadata", "input_type", "output_type"}
 """Of a graph: what older writers leave beside nodes and edges; derived, so never read."""
 
@@ -29,8 +32,9 @@ def read_file(path: str | Path, limits: Limits) -> RawGraph:
         where the file is no NIR file, is broken, or asks for more than the limits allow.
     """
     path = Path(path)
-    if not path.is_file():
-        raise LoadError(f"{path}: there is no such file")
+    fault = not_hdf5(path, "a NIR file (HDF5)")
+    if fault is not None:
+        raise LoadError(f"{path}: {fault}")
     try:
         heaps = Heaps(path)
         with h5py.File(path, "r") as file:
@@ -41,8 +45,8 @@ def read_file(path: str | Path, limits: Limits) -> RawGraph:
     except LoadError as error:
         raise LoadError(f"{path}: {error}") from error.__cause__
     except Exception as error:  # h5py raises nearly every kind on a broken file
-        said = str(error).strip() or type(error).__name__
-        raise LoadError(f"{path}: is not a readable HDF5 file ({said})") from error
+        said = "is damaged, or of another format; needed a NIR file (HDF5)"
+        raise LoadError(f"{path}: is not a readable HDF5 file: it {said}") from error
 
 
 class _Reader:
@@ -50,6 +54,11 @@ class _Reader:
         self.file = file
 
     def root(self, tree: Tree) -> RawGraph:
+        if not tree.keys() & {"version", "node"}:
+            if tree.keys() >= IMAGE:
+                raise LoadError("is a machine image: use s2nir.MachineImage.load")
+            held = ", ".join(sorted(tree)[:5]) or "nothing"
+            raise LoadError(f"is an HDF5 file but no NIR file: it has neither /version nor /node (it holds {held})")
         version = text("/version", self._scalar(tree, "version", "text", ""))
         if not VERSION.fullmatch(version):
             raise LoadError(f"/version: found {version[:40]!r}, known are NIR 0.x and 1.x")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph, Projection, Reset, data_order
-from .contract import Asked, Contract, Entry, Rule
+from .contract import Asked, Contract, Entry, Rule, grouped
 from .limits import MAX_BYTES, Limits, Log
 from .neurons import factor
 from .nir_file import Parts
@@ -41,12 +41,8 @@ class ContractReport:
 
 def _grouped(entries: tuple[Entry, ...]) -> list[str]:
     """A line per entry; populations of which the same is said share one."""
-    lines: dict[tuple[str, str], list[str]] = {}
-    for e in entries:
-        name, _, what = e.item.rpartition(" ")
-        said = str(e).removeprefix(e.item) + (f". {e.remedy}" if e.remedy else "")
-        lines.setdefault((what, said), []).append(name)
-    return [f"{what}{said}{' [' + ', '.join(n) + ']' if any(n) else ''}" for (what, said), n in lines.items()]
+    found = grouped(entries).items()
+    return [f"{what}{said}{' [' + ', '.join(n) + ']' if any(n) else ''}" for (what, said), n in found]
 
 
 def contract_report(

@@ -151,7 +151,7 @@ class Populations(Noun, Generic[P]):
         return tuple(p for p in self.projections if p.target == name)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class Graph(Populations[Population]):
     """A spiking network in floats.
 

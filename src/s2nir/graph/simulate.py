@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from ..events import to_arrays
 from .apply import arriving
 from .connection import Conv, Sparse
 from .graph import Compare, Graph, Population, Reset
 from .timing import components, longest_delay, timing
 
+RECORDABLE = ("spikes", "voltages", "inputs", "potentials")
 BLOCK = 1 << 22  # values handled at once where a projection is applied to many steps
 HELD = 1 << 24  # values (batch x steps x neurons) that one population may hold at once; larger batches go in parts
 
@@ -36,6 +38,15 @@ class Trace:
     inputs: Mapping[str, NDArray[np.float64]]
     potentials: Mapping[str, NDArray[np.float64]]
 
+    def decisions(self, name: str) -> NDArray[np.int64]:
+        """int (batch): the neuron of a population with most spikes, ties to the lowest index."""
+        s = self.spikes[name]
+        return np.asarray(s.reshape(*s.shape[:2], -1).sum(axis=1, dtype=np.int64).argmax(axis=1))
+
+    def __repr__(self) -> str:
+        parts = [f"{n} {int(s.sum())} spikes" for n, s in self.spikes.items()]
+        return f"<Trace of {', '.join(parts) or 'no spiking population'}>"
+
 
 def simulate(graph: Graph, spikes: Any, record: tuple[str, ...] = ("spikes",)) -> Trace:
     """Run a Graph in float64.
@@ -49,6 +60,9 @@ def simulate(graph: Graph, spikes: Any, record: tuple[str, ...] = ("spikes",)) -
     InputError
         where the input does not fit the graph's inputs.
     """
+    unknown = sorted(set(record) - set(RECORDABLE))
+    if unknown:
+        raise InputError(f"record: found {unknown[0]!r}, allowed {', '.join(map(repr, RECORDABLE))}")
     given = to_arrays(spikes, {p.name: p.shape for p in graph.inputs}, graph.dt)
     batch, steps = next(iter(given.values())).shape[:2]
     at_once = max(1, HELD // (steps * max(p.size for p in graph.populations)))

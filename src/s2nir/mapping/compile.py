@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..errors import CheckError, MappingError, S2NirWarning
+from ..errors import CheckError, MappingError, S2NirWarning, needs
 from ..fixedpoint import Arithmetic
-from ..graph import Loops, Reset, apply
+from ..graph import Loops, Reset, apply, data_order
 from ..machine import Application, Chip, SpiNNaker2
 from ..quantize import Network
 from .check import check
@@ -65,6 +65,7 @@ def compile(
     MappingError
         where it does not fit, no lags exist, or an accumulator could overflow.
     """
+    needs(network, Network, "compile", "Make one with s2nir.quantize(graph).")
     machine = machine or SpiNNaker2()
     loops = _loops(loops, network)
     if onset not in ONSETS:
@@ -197,7 +198,7 @@ def _image(
         contract=_contract(network, loops, onset),
         provenance={
             "graph": network.graph_digest, "network": network.digest, "scheme": network.scheme,
-            "limit": str(network.limit), "loops": loops.value, "onset": onset,
+            "limit": str(network.limit), "loops": loops.value, "onset": onset, **network.rules,
         },
         versions={"s2nir": version("s2nir"), "numpy": np.__version__, "python": platform.python_version()},
         notes=tuple(notes),
@@ -207,7 +208,7 @@ def _image(
 def _contract(network: Network, loops: Loops, onset: str) -> tuple[str, ...]:
     dt = "none" if network.dt is None else f"{network.dt:g} s"
     lines = [f"dt {dt}, {network.integrator.value}, loops {loops.value}, onset {onset}"]
-    for p in network.populations:
+    for p in data_order(network)[0]:
         if p.spikes:
             late = " (late)" if p.reset_late else ""
             lines.append(f"{p.name}: spikes at V {p.compare.value} threshold, reset {p.reset.value}{late}, "

@@ -67,7 +67,7 @@ class PopulationInfo:
         return int(np.prod(self.shape, dtype=np.int64))
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class MachineImage(Noun):
     """All that a machine loads.
 
@@ -159,8 +159,8 @@ class MachineImage(Noun):
     def __str__(self) -> str:
         used = sum(c.used for c in self.cores)
         lines = [
-            f"MachineImage {self.digest[:12]}: {len(self.cores)} of {self.machine.cores} cores "
-            f"({len(self.cores) - self.neuron_cores} for input), {used} bytes, "
+            f"MachineImage {self.digest[:12]}: {self.neuron_cores} of {self.machine.cores} cores and "
+            f"{len(self.cores) - self.neuron_cores} for input, {used} bytes, "
             f"{sum(t.entries for t in self.tables.values())} routing entries, {self.arithmetic.value}, lag {self.lag}"
         ]
         for r in self.fit()[:64]:

@@ -7,8 +7,9 @@ of one cut are of nearly equal size, so that a population is described by three 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,13 +98,9 @@ class Partition:
         return found
 
     def _cut(self, member: Member, cost: Cost) -> tuple[Slice, ...]:
-        best: tuple[int, ...] | None = None
-        for cut in _cuts(member.view, self._cap(member), max(self.slices, 1), cost.convolves):
-            if cost.fits(cut, self.tick):
-                best = cut
-                break
-        if best is None:
-            best = cost.smallest(member, self.tick)
+        cost.refuse_what_never_fits(member)
+        cuts = list(_cuts(member.view, self._cap(member), max(self.slices, 1), cost.convolves))
+        best = _first(cuts, lambda cut: cost.fits(cut, self.tick)) or cost.by_bytes_alone(cuts, member, self.tick)
         if self.share < 1:
             most = max(s.size for s in boxes(member, best))
             target = max(1, int(most * self.share))
@@ -128,6 +125,22 @@ def boxes(member: Member, cut: tuple[int, ...]) -> tuple[Slice, ...]:
         for x0, x1 in spans[2]
         for c0, c1 in spans[0]
     )
+
+
+def _first(cuts: list[tuple[int, int, int]], fits: Callable[[tuple[int, int, int]], bool]) -> Any:
+    """The first cut that fits, as a search by halves finds it: finer cuts fit where coarser ones do, nearly always.
+
+    What the search leaves out is walked back over, so that a coarser neighbour that fits is still taken.
+    """
+    low, high = 0, len(cuts)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(cuts[middle]) else (middle + 1, high)
+    if low == len(cuts):
+        return next((cut for cut in cuts if fits(cut)), None) if len(cuts) <= 64 else None
+    while low and fits(cuts[low - 1]):
+        low -= 1
+    return cuts[low]
 
 
 def _parts(n: int) -> list[int]:
@@ -231,18 +244,45 @@ class Cost:
             held.max() <= app.window and cycles.max() <= tick * app.clock_hz and packets.max() <= app.fifo_packets
         )
 
-    def smallest(self, member: Member, tick: float) -> tuple[int, int, int]:
-        """The cut by bytes alone where only the expected load is too high, with a warning; refused where bytes are."""
-        held, _, _ = self.demand(member.view)
+    def refuse_what_never_fits(self, member: Member) -> None:
+        """Refuse a member whose neurons do not even fit alone.
+
+        Raises
+        ------
+        MappingError
+            which population, by how much, how many sources would fit, and what would help.
+        """
         app = self.app
-        if held.max() > app.window:
-            heard = int(np.unique(self.source).size)
+        alone = app.descriptor_bytes + self.neuron_bytes(1)
+        heard = np.unique(self.target * self.sources + self.source) if self.source.size else self.source
+        fan = int(np.bincount(heard // self.sources).max()) if heard.size else 0
+        each = app.table_entry_bytes + app.row_header_bytes + 4
+        kernels = 0
+        for link in self.convs:
+            _, c_in, kh, kw = link.connection.weight.shape
+            kernels += -(-c_in * kh * kw // 4) * 4 + app.conv_geometry_bytes + app.conv_entry_bytes
+        held = alone + kernels + each * fan
+        if held <= app.window:
+            return
+        records = f" and records for {self.ticks} ticks" if self.ticks and self.record else ""
+        most = (app.window - alone - kernels) // each
+        room = f"; {most} sources would fit" if most > 0 else ""
+        raise MappingError(
+            f"{member.name}: one neuron alone takes {held} bytes of a core's {app.window}, {held - app.window} too "
+            f"many: it hears {fan} sources at {each} bytes each{records}{room}. "
+            "What would help: fewer inputs per neuron, a convolution instead of a matrix"
+            f"{', fewer ticks' if records else ''}, or a larger data window (application=... with_window(bytes)).",
+            rule="does-not-fit",
+        )
+
+    def by_bytes_alone(self, cuts: list[tuple[int, int, int]], member: Member, tick: float) -> tuple[int, int, int]:
+        """The first cut whose bytes fit, where no cut carries the expected load; with a warning."""
+        app = self.app
+        best = _first(cuts, lambda cut: bool(self.demand(cut)[0].max() <= app.window))
+        if best is None:
             raise MappingError(
-                f"{member.name}: one neuron alone takes {int(held.max())} bytes of a core's {app.window}, "
-                f"{int(held.max()) - app.window} too many; it hears {heard} sources at 12 table and 16 row bytes each"
-                f"{' and records for ' + str(self.ticks) + ' ticks' if self.ticks and self.record else ''}. "
-                "What would help: fewer inputs per neuron, a convolution instead of a matrix"
-                f"{', fewer ticks' if self.ticks else ''}, or a larger data window.",
+                f"{member.name}: no cut of it fits a core's {app.window} bytes with room for the tables of its "
+                "convolutions. What would help: fewer channels, a smaller kernel, or a larger data window.",
                 rule="does-not-fit",
             )
         warnings.warn(
@@ -252,10 +292,7 @@ class Cost:
             S2NirWarning,
             stacklevel=2,
         )
-        for cut in _cuts(member.view, app.max_targets, 1, self.convolves):  # the load is an expectation: bytes decide
-            if self.demand(cut)[0].max() <= app.window:
-                return cut
-        return member.view
+        return best  # type: ignore[no-any-return]
 
 
 def _heard(conv: Conv, s: Slice) -> int:

@@ -18,7 +18,7 @@ from .place import Core, Place, Sequential
 from .wiring import Wiring
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class Placement(Noun):
     """Where every neuron of a network is.
 

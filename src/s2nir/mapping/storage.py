@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..errors import ImageError
+from ..files import not_hdf5
 from ..fixedpoint import Arithmetic
 from ..machine import ROUTE_BYTES, SpiNNaker2
 from .image import CoreImage, MachineImage, PopulationInfo
@@ -62,49 +66,99 @@ def read(path: str | os.PathLike[str]) -> MachineImage:
     """Read an image; see `MachineImage.load`."""
     import h5py
 
+    fault = not_hdf5(Path(path), "a machine image (HDF5)")
+    if fault is not None:
+        raise ImageError(f"{path}: {fault}")
     try:
-        with h5py.File(path, "r") as f:
-            found = int(f.attrs.get("schema", -1))
-            if found != SCHEMA:
-                raise ImageError(f"{path}: found image schema {found}, this release reads {SCHEMA}. Compile it anew.")
-            stored = str(f.attrs["digest"])
-            image = _read(f)
-    except ImageError:
-        raise
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
-    except Exception as error:  # h5py raises many kinds on damaged files; all mean the same here
-        raise ImageError(f"{path}: not a machine image, or a damaged one ({type(error).__name__}: {error})") from None
-    if image.digest != stored:
-        raise ImageError(f"{path}: altered, its content has digest {image.digest[:12]}, the file says {stored[:12]}")
+        f = h5py.File(path, "r")
+    except Exception:  # h5py raises many kinds on damaged files; all mean the same here
+        said = "is damaged, or of another format; needed a machine image (HDF5)"
+        raise ImageError(f"{path}: is not a readable HDF5 file: it {said}") from None
+    with f:
+        stored = _stored(f, path)
+        image = _read(f, path)
+    with _part(path, "head"):
+        found = image.digest
+    if found != stored:
+        alike = next((i for i, (a, b) in enumerate(zip(found, stored, strict=False)) if a != b), len(stored))
+        n = max(12, alike + 1)  # as many characters as show the difference
+        said = f"its content has digest {found[:n]}, the file says {stored[:n] or 'nothing'}"
+        raise ImageError(f"{path}: altered, {said}")
     return image
 
 
-def _read(f: Any) -> MachineImage:
-    declared = _declared(f)
+@contextmanager
+def _part(path: str | os.PathLike[str], name: str) -> Iterator[None]:
+    """Any failure within it means that this part of the file is damaged."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except Exception:  # h5py, JSON and our own types raise many kinds on damaged files
+        raise ImageError(f"{path}: is damaged: its {name!r} cannot be read. Compile the image anew.") from None
+
+
+def _stored(f: Any, path: str | os.PathLike[str]) -> str:
+    """The digest that the file says it has; a file that is no image of this release is refused."""
+    with _part(path, "schema"):
+        if "schema" not in f.attrs:
+            if "node" in f and "version" in f:
+                raise ImageError(f"{path}: is a NIR network: use s2nir.load")
+            if "head" not in f:
+                raise ImageError(f"{path}: is an HDF5 file, but no machine image: it has no schema")
+        found = int(f.attrs["schema"])
+    if found != SCHEMA:
+        raise ImageError(f"{path}: found image schema {found}, this release reads {SCHEMA}. Compile it anew.")
+    with _part(path, "digest"):
+        return str(f.attrs["digest"])
+
+
+def _read(f: Any, path: str | os.PathLike[str]) -> MachineImage:
+    with _part(path, "contents"):
+        declared = _declared(f)
     if declared > MAX_BYTES:
-        raise ImageError(f"{f.filename}: declares {declared} bytes, one chip's image is at most {MAX_BYTES}")
-    head = json.loads(f["head"][()].tobytes())
-    start, memory = f["core_start"][()], f["memory"][()]
-    if len(start) != len(head["cores"]) + 1 or start[0] != 0 or start[-1] != memory.size or (np.diff(start) < 0).any():
-        raise ImageError(f"{f.filename}: its cores and its memory do not agree in size")
-    cores = tuple(
-        CoreImage(chip=(int(x), int(y)), pe=int(pe), application=str(app), window=int(window),
-                  memory=memory[start[i] : start[i + 1]])
-        for i, (x, y, pe, app, window) in enumerate(head["cores"])
-    )
+        raise ImageError(f"{path}: declares {declared} bytes, one chip's image is at most {MAX_BYTES}")
+    with _part(path, "head"):
+        head = json.loads(f["head"][()].tobytes())
+        cores_of = [(int(x), int(y), int(pe), str(app), int(window)) for x, y, pe, app, window in head["cores"]]
+    with _part(path, "core_start"):
+        start = f["core_start"][()]
+        steps = np.diff(start)
+    with _part(path, "memory"):
+        memory = f["memory"][()]
+        fits = len(start) == len(cores_of) + 1 and start[0] == 0 and start[-1] == memory.size and (steps >= 0).all()
+    if not fits:
+        raise ImageError(f"{path}: is damaged: its cores and its memory do not agree in size")
+    with _part(path, "memory"):
+        cores = tuple(
+            CoreImage(chip=(x, y), pe=pe, application=app, window=window, memory=memory[start[i] : start[i + 1]])
+            for i, (x, y, pe, app, window) in enumerate(cores_of)
+        )
+    with _part(path, "tables"):
+        tables = _tables(f)
+    with _part(path, "scale"):
+        scales = [f[f"scale/{i}"][()] for i in range(len(head["populations"]))]
+    with _part(path, "head"):
+        return _image(head, cores, tables, scales)
+
+
+def _tables(f: Any) -> dict[tuple[int, int], Table]:
     tables = {}
     for name in sorted(f["tables"]):
         x, y = name.split(",")
         parts = {k: f[f"tables/{name}/{k}"][()] for k in ("key", "mask", "route")}
         parts["route"] = parts["route"].reshape(-1, ROUTE_BYTES)
         tables[int(x), int(y)] = Table(**parts)
+    return tables
+
+
+def _image(head: Any, cores: tuple[CoreImage, ...], tables: Any, scales: list[Any]) -> MachineImage:
     populations = tuple(
         PopulationInfo(
             name=p["name"], node=p["node"], kind=p["kind"], shape=tuple(p["shape"]), view=tuple(p["view"]),
-            cores=tuple(p["cores"]), lag=p["lag"], spikes=p["spikes"], shift=p["shift"], scale=f[f"scale/{i}"][()],
+            cores=tuple(p["cores"]), lag=p["lag"], spikes=p["spikes"], shift=p["shift"], scale=scale,
         )
-        for i, p in enumerate(head["populations"])
+        for p, scale in zip(head["populations"], scales, strict=True)
     )
     return MachineImage(
         machine=SpiNNaker2(**head["machine"]),

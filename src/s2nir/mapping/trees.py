@@ -17,7 +17,7 @@ from .route import Route, RouteTree, local
 from .wiring import Link, as_rows
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class RouteTrees(Noun):
     """placement : digest of the Placement; trees : by slice; a slice that nothing hears has none"""
 

@@ -82,12 +82,13 @@ class IntPopulation:
         return np.broadcast_to(getattr(self, parameter), self.shape).reshape(-1)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class Network(Populations[IntPopulation]):
     """A spiking network in integers.
 
     arithmetic : the format of all state
-    scheme : how it was quantized, a line of text; limit : the largest integer weight it allows
+    scheme : how it was quantized, a line of text; rules : its options, as text by name
+    limit : the largest integer weight it allows
     graph_digest : digest of the Graph it came from
     projections : as in the Graph, weights int8
     """
@@ -95,6 +96,7 @@ class Network(Populations[IntPopulation]):
     arithmetic: Arithmetic
     scheme: str
     limit: int
+    rules: Mapping[str, str]
     graph_digest: str
     dt: float | None
     integrator: Integrator
@@ -105,7 +107,8 @@ class Network(Populations[IntPopulation]):
     notes: tuple[str, ...] = field(default=(), metadata={"digest": False})
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "outputs", MappingProxyType(dict(sorted(self.outputs.items()))))
+        for name in ("outputs", "rules"):
+            object.__setattr__(self, name, MappingProxyType(dict(sorted(getattr(self, name).items()))))
 
     def __str__(self) -> str:
         lines = [f"Network {self.digest[:12]}: {self.arithmetic.value}, {self.scheme}"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CheckError, QuantizeError, S2NirWarning
+from ..errors import CheckError, QuantizeError, S2NirWarning, needs
 from ..fixedpoint import INT32_MAX, MAX_SHIFT, Arithmetic, to_decay, to_state
 from ..graph import Graph, Population, Projection, Reset
 from .calibrate import Calibration, calibrate
@@ -33,7 +33,9 @@ def quantize(
     QuantizeError
         where a gain is not above 0, a value does not fit the format, or calibration data is needed and missing.
     """
+    needs(graph, Graph, "quantize", "Load one with s2nir.load(path, reset=...).")
     scheme = scheme or PTQ()
+    needs(scheme, PTQ, "quantize", "Pass the options as s2nir.PTQ(bits=..., percentile=...).")
     try:
         arithmetic = Arithmetic(arithmetic)
     except ValueError:
@@ -63,6 +65,7 @@ def quantize(
         arithmetic=arithmetic,
         scheme=str(scheme),
         limit=scheme.limit,
+        rules=scheme.rules,
         graph_digest=graph.digest,
         dt=graph.dt,
         integrator=graph.integrator,

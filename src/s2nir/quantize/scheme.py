@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral
 
 from ..errors import QuantizeError
@@ -88,6 +88,12 @@ class PTQ:
     def limit(self) -> int:
         """Q, the largest integer weight."""
         return 15 if isinstance(self.bits, str) else 2 ** (self.bits - 1) - 1
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """The options as text, by name."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {n: str(v.value if isinstance(v, enum.Enum) else v) for n, v in values.items()}
 
     def __str__(self) -> str:
         assert isinstance(self.per, Per)

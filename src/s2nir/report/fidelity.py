@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..emulate import Recording, run
-from ..errors import InputError
+from ..errors import InputError, S2NirWarning, needs
 from ..events import to_arrays
-from ..graph import Conv, Graph, Loops, Population, Reset, Sparse, Trace, simulate, timing
+from ..graph import Conv, Graph, Loops, Population, Sparse, Trace, simulate, timing
 from ..mapping import MachineImage
 
 PIECE = 1 << 24  # values (steps x neurons) compared at once
@@ -42,9 +43,9 @@ class PopulationFidelity:
 class Divergence:
     """Where the two runs first part.
 
-    recording, step, neuron : the place; v_float, v_int : membranes as they were compared, in units of the Graph (v_int
-        is None where the core has reset it to a value and the one before is gone)
-    cause : "lag", "clipping", "equality at threshold" or "rounding"; why : the sentence behind it
+    recording, step, neuron : the place; v_float, v_int : membranes as they were compared, in units of the Graph
+    cause : of this difference alone: "lag", "bias path", "equality at threshold", "clipping" or "rounding"; why : the
+        sentence behind it
     """
 
     population: str
@@ -54,7 +55,7 @@ class Divergence:
     fired_float: bool
     fired_int: bool
     v_float: float
-    v_int: float | None
+    v_int: float
     threshold: float
     cause: str
     why: str
@@ -62,10 +63,9 @@ class Divergence:
     def __str__(self) -> str:
         did = {True: "spikes", False: "does not"}
         return (
-            f"{self.population} neuron {self.neuron}, recording {self.recording}, step {self.step}: float "
-            f"{did[self.fired_float]} (V {self.v_float:.6g}), integer {did[self.fired_int]} "
-            f"({'V is reset' if self.v_int is None else f'V {self.v_int:.6g}'}), "
-            f"threshold {self.threshold:.6g}; likely cause: {self.cause}, {self.why}"
+            f"population {self.population}, neuron {self.neuron}, recording {self.recording}, step {self.step}: float "
+            f"{did[self.fired_float]} (V {self.v_float:.6g}), integer {did[self.fired_int]} (V {self.v_int:.6g}), "
+            f"threshold {self.threshold:.6g}; likely cause of this one: {self.cause}, {self.why}"
         )
 
 
@@ -73,6 +73,7 @@ class Divergence:
 class Fidelity:
     """populations in the order of the data; divergence : the first one, None where all spikes agree
     decisions : share of recordings with the same most active neuron, by spiking output
+    accuracy : (float, integer) share of recordings decided as labelled, by spiking output; empty without labels
     """
 
     populations: tuple[PopulationFidelity, ...]
@@ -80,6 +81,7 @@ class Fidelity:
     decisions: dict[str, float]
     recordings: int
     steps: int
+    accuracy: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
@@ -97,18 +99,29 @@ class Fidelity:
                 lines.append(f"  {p.name}: readout, membrane error {p.membrane_error:.4f}")
         for output, share in self.decisions.items():
             lines.append(f"  decisions at {output}: {share:.2%} alike")
+        for output, (a, b) in self.accuracy.items():
+            lines.append(f"  accuracy at {output}: {a:.2%} in floats, {b:.2%} in integers")
         lines.append(f"  first: {self.divergence}" if self.divergence else "  all spikes are alike")
         return "\n".join(lines)
 
 
-def compare(graph: Graph, image: MachineImage, spikes: Any, threads: int = 1, progress: Any = None) -> Fidelity:
+def compare(
+    graph: Graph, image: MachineImage, spikes: Any, threads: int = 1, progress: Any = None, labels: Any = None
+) -> Fidelity:
     """Run a Graph in floats and its image on the emulator, and say where they part.
+
+    labels : int (recordings), the neuron that each one should excite most; gives `Fidelity.accuracy`
 
     Raises
     ------
     InputError
         where the image was not made from this graph's populations.
     """
+    needs(graph, Graph, "compare", "Its arguments are graph, image, spikes.")
+    needs(image, MachineImage, "compare", "Its arguments are graph, image, spikes.")
+    if image.provenance.get("graph") != graph.digest:
+        warnings.warn("compare: the image was made from a Graph of another digest; its contract or weights may differ",
+                      S2NirWarning, stacklevel=2)
     if image.provenance.get("loops") == "machine":
         graph = replace(graph, loops=Loops.MACHINE)
     order = [n for n in timing(graph).order if not graph[n].is_input]
@@ -117,32 +130,52 @@ def compare(graph: Graph, image: MachineImage, spikes: Any, threads: int = 1, pr
     sums = {name: _Sum(graph[name]) for name in order}
     given = to_arrays(spikes, {p.name: p.shape for p in graph.inputs}, graph.dt)
     batch, steps = next(iter(given.values())).shape[:2]
-    agree = {o: 0 for o, n in graph.outputs.items() if graph[n].spikes}
+    decided = {o: _Decisions(batch, labels) for o, n in graph.outputs.items() if graph[n].spikes}
     first: tuple[int, int, int] | None = None
     found: Divergence | None = None
     done = 0
     for lo, part in _parts(graph, given, batch, steps):
         trace = simulate(graph, part, ("spikes", "voltages", "potentials"))
-        recording = run(image, part, ("spikes", "voltages"), threads=threads)
+        recording = run(image, part, ("spikes", "voltages", "potentials"), threads=threads)
         for place, name in enumerate(order):
             where = sums[name].add(trace, recording, lo)
             if where is not None and (first is None or (where[0], place) < first[:2]):
                 first = (where[0], place, where[1])
                 found = _divergence(graph, image, name, trace, recording, where, lo)
-        for output in agree:
+        for output, both in decided.items():
             name = graph.outputs[output]
-            a = trace.spikes[name].reshape(*trace.spikes[name].shape[:2], -1).astype(np.int64).sum(axis=1)
-            agree[output] += int((a.argmax(axis=1) == recording.decisions(name)).sum())
+            both.add(lo, trace.decisions(name), recording.decisions(name))
         done += recording.batch
         if progress is not None:
             progress(done)
     return Fidelity(
         populations=tuple(s.result() for s in sums.values()),
         divergence=found,
-        decisions={o: n / batch for o, n in agree.items()},
+        decisions={o: both.alike() for o, both in decided.items()},
         recordings=batch,
         steps=steps,
+        accuracy={} if labels is None else {o: both.right() for o, both in decided.items()},
     )
+
+
+class _Decisions:
+    """Float and integer decisions at one Output."""
+
+    def __init__(self, batch: int, labels: Any) -> None:
+        self.both = np.zeros((2, batch), np.int64)
+        self.labels = None if labels is None else np.asarray(labels)
+        if self.labels is not None and (self.labels.shape != (batch,) or self.labels.dtype.kind not in "iu"):
+            raise InputError(f"labels: found {self.labels.dtype} {self.labels.shape}, needed {batch} whole numbers")
+
+    def add(self, lo: int, floats: NDArray[np.int64], integers: NDArray[np.int64]) -> None:
+        self.both[:, lo : lo + floats.size] = floats, integers
+
+    def alike(self) -> float:
+        return float((self.both[0] == self.both[1]).mean())
+
+    def right(self) -> tuple[float, float]:
+        a, b = (self.both == self.labels).mean(axis=1)
+        return float(a), float(b)
 
 
 def _parts(
@@ -218,12 +251,7 @@ def _divergence(
     neuron = int(np.flatnonzero(a != b)[0])
     threshold = float(p.full("threshold")[neuron])
     v = float(trace.potentials[name][which, step].ravel()[neuron])
-    w: float | None = float(recording.voltages[name][which, step].ravel()[neuron])
-    if b[neuron] and not p.reset_late and w is not None:
-        if p.reset in (Reset.SUBTRACT, Reset.SNNTORCH_RESTORED):
-            w += threshold
-        elif p.reset is not Reset.NONE:
-            w = None
+    w = float(recording.potentials[name][which, step].ravel()[neuron])
     cause, why = _cause(graph, image, p, neuron, trace, recording, (which, step), (v, w))
     return Divergence(
         population=name, recording=lo + which, step=step,
@@ -235,9 +263,12 @@ def _divergence(
 
 def _cause(
     graph: Graph, image: MachineImage, p: Population, neuron: int, trace: Trace, recording: Recording,
-    where: tuple[int, int], values: tuple[float, float | None],
+    where: tuple[int, int], values: tuple[float, float],
 ) -> tuple[str, str]:
     which, _ = where
+    rules = image.provenance
+    if rules.get("bias") == "membrane" and p.current_based and p.full("bias").any():
+        return "bias path", "its bias acts as a membrane offset, not through the synapse as NIR has it"
     a = trace.spikes[p.name][which].reshape(recording.steps, -1)
     raw = recording.raw_spikes(p.name)[which].reshape(recording.ticks, -1)
     lag = image[p.name].lag
@@ -250,13 +281,15 @@ def _cause(
         return "lag", f"constants act from tick 0 on the board, {lag} ticks ahead of the input"
     threshold = float(p.full("threshold")[neuron])
     near = 1e-6 * max(abs(threshold), 1e-30)
-    if any(v is not None and abs(v - threshold) <= near for v in values):
+    if any(abs(v - threshold) <= near for v in values):
         return "equality at threshold", f"a membrane lies at the threshold, where '{p.compare.value}' decides"
     over = _clipped(graph, image, p, neuron)
     if over:
         limit = image.provenance.get("limit")
         return "clipping", f"{over} of the weights into this neuron are over {limit} and held there"
-    return "rounding", "weights are rounded to integers and no other cause was found"
+    way = "truncated toward zero" if rules.get("rounding") == "toward_zero" else "rounded"
+    share = "one scale per population" if rules.get("per") == "population" else "one scale per channel"
+    return "rounding", f"weights are {way} with {share}"
 
 
 def _clipped(graph: Graph, image: MachineImage, p: Population, neuron: int) -> int:

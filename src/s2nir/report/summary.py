@@ -37,6 +37,9 @@ class Report:
     recording: Recording
     fidelity: Fidelity | None = None
 
+    def __repr__(self) -> str:
+        return f"<Report on {self.recording!r}>"
+
     @cached_property
     def activity(self) -> Activity:
         """Sums over the recording."""
@@ -190,6 +193,7 @@ def _time(r: Recording, a: Activity) -> dict[str, Any]:
         "core": {"chip": list(image.cores[worst].chip), "pe": image.cores[worst].pe} if image.cores else None,
         "cycles_per_tick": float(a.budget.min(initial=math.inf)) if a.budget.size else 0.0,
         "ticks_overrun": int(a.overruns.sum()),
+        "slower_than_model": None if image.dt is None else image.tick / image.dt,
     }
 
 

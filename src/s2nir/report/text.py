@@ -67,11 +67,12 @@ def _traffic(t: dict[str, Any]) -> list[str]:
 
 def _time(t: dict[str, Any]) -> list[str]:
     where = f" (PE {t['core']['pe']})" if t["core"] else ""
-    over = t["ticks_overrun"]
+    over, slower = t["ticks_overrun"], t["slower_than_model"]
     return [
         "time",
         f"  worst tick of the worst core: {t['cycles_worst_tick']:,.0f} of {t['cycles_per_tick']:,.0f} cycles{where}",
         f"  {count(over, 'core tick')} overrun" if over else "  no tick overruns",
+        *([] if slower in (None, 1.0) else [f"  a tick takes {slower:g} times as long as a step of the model lasts"]),
         f"  {t['source']}",
     ]
 
