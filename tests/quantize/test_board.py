@@ -137,3 +137,18 @@ def test_board_mode_is_the_scheme_the_onset_and_the_comparison():
     g = s2nir.load(net, reset="subtract", compare=">=")
     image = s2nir.compile(s2nir.quantize(g, s2nir.PTQ.board()), onset="board")
     assert got.image == image
+
+
+def test_sub_graphs_are_refused_by_name():
+    inner = nir.NIRGraph(
+        nodes={"input": nir.Input(np.array([4])), "fc": nir.Linear(ONE((3, 4))), "n": IF(3),
+               "output": nir.Output(np.array([3]))},
+        edges=[("input", "fc"), ("fc", "n"), ("n", "output")],
+    )
+    net = nir.NIRGraph(
+        nodes={"input": nir.Input(np.array([4])), "part": inner, "output": nir.Output(np.array([3]))},
+        edges=[("input", "part"), ("part", "output")], type_check=False,
+    )
+    assert s2nir.load(net, reset="zero").nested == ("part",)
+    with pytest.raises(QuantizeError, match="part: a sub-graph is refused"):
+        s2nir.deploy(net, np.ones((3, 4), np.uint8), like="py-spinnaker2", reset="zero")

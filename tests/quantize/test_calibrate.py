@@ -50,7 +50,9 @@ def objective(g, name, percentile, spikes):
         np.add.at(matrix, (t, s), w)
         s, t, w, _ = synapses(whole.connection)
         np.subtract.at(matrix, (t, s), w / scale)
-        off += np.einsum("ts,bks->bkt", matrix, x)
+        wait = q.delay + (q.source == q.target)  # a recurrent projection takes a step of its own
+        for k in range(wait, steps):
+            off[:, k] += x[:, k - wait] @ matrix.T
     for b in range(batch):
         for k in range(steps):
             total += sum(float(v) ** 2 for v in off[b, k])

@@ -61,6 +61,7 @@ class Builder:
             outputs=dict(self.wiring.outputs),
             loops=self.contract.loops,
             notes=tuple(self.log.notes),
+            nested=self.flat.nested,
         )
 
     def shape(self, name: str) -> Shape:

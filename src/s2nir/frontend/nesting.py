@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,13 @@ from .raw import RawGraph, RawNode
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Flat:
-    """All nodes by full name (sorted), edges between them (sorted), and the outermost graph's metadata."""
+    """All nodes by full name (sorted), edges between them (sorted), metadata of the outermost graph, names of the inner
+    ones."""
 
     nodes: Mapping[str, AnyNode]
     edges: tuple[tuple[str, str], ...]
     metadata: Mapping[str, Any]
+    nested: tuple[str, ...] = ()
 
     def after(self) -> dict[str, list[str]]:
         """Successors of every node, sorted."""
@@ -48,7 +50,17 @@ def flatten(raw: RawGraph, limits: Limits, log: Log) -> Flat:
     _enter(raw, "", 0, limits, log, nodes, edges)
     if len(nodes) + len(edges) > 2 * limits.max_objects:
         raise LoadError(f"the graph has more than {2 * limits.max_objects} nodes and edges")
-    return Flat(nodes=dict(sorted(nodes.items())), edges=tuple(sorted(edges)), metadata=raw.metadata)
+    return Flat(
+        nodes=dict(sorted(nodes.items())), edges=tuple(sorted(edges)), metadata=raw.metadata, nested=tuple(_inner(raw))
+    )
+
+
+def _inner(graph: RawGraph, prefix: str = "") -> Iterator[str]:
+    """Names of the graphs within a graph, at any depth (which `_enter` has limited)."""
+    for name, node in sorted(graph.nodes.items()):
+        if isinstance(node, RawGraph):
+            yield prefix + name
+            yield from _inner(node, f"{prefix}{name}.")
 
 
 def _enter(

@@ -161,6 +161,7 @@ class Graph(Populations[Population]):
     outputs : Output name -> population name
     loops : what became of loops that no lags exist for
     notes : what was repaired, folded, inferred or assumed, as sentences; not part of the digest
+    nested : names of the sub-graphs it was flattened from; not part of the digest
     """
 
     dt: float | None
@@ -170,6 +171,7 @@ class Graph(Populations[Population]):
     outputs: Mapping[str, str]
     loops: Loops = Loops.REFUSE
     notes: tuple[str, ...] = field(default=(), metadata={"digest": False})
+    nested: tuple[str, ...] = field(default=(), metadata={"digest": False})
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "populations", tuple(sorted(self.populations, key=lambda p: p.name)))

@@ -25,7 +25,7 @@ def board_faults(graph: Graph) -> None:
 
 
 def _faults(graph: Graph) -> list[tuple[str, str]]:
-    found = []
+    found = [(name, "a sub-graph is refused") for name in graph.nested]
     for p in graph.populations:
         if p.node in ("LI", "CubaLI", "I", "Threshold"):
             found.append((p.name, f"{p.node} is refused"))

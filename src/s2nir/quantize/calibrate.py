@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import QuantizeError
 from ..events import to_arrays
-from ..graph import Graph, arriving, simulate
+from ..graph import Graph, arriving, simulate, timing
 from .scales import integer_weights, per_weight, percentile_scales, units
 from .scheme import AUTO_CANDIDATES, PTQ
 
@@ -75,7 +75,7 @@ def calibrate(graph: Graph, data: Any, scheme: PTQ) -> Calibration:
             fired[name] += int(np.count_nonzero(active[name]))
         for name, by_p in wrong.items():
             for c, parts in by_p.items():
-                off = sum(arriving(part, active[source]) for source, part in parts)
+                off = sum(_acting(arriving(part, active[source]), steps, delay) for source, part, delay in parts)
                 errors[name][c] += float(np.square(off).sum())
     if not seen:
         raise QuantizeError("calibration: found no data. Give spikes of at least one step.")
@@ -83,8 +83,19 @@ def calibrate(graph: Graph, data: Any, scheme: PTQ) -> Calibration:
     return Calibration(errors={n: {c: e / seen for c, e in by_p.items()} for n, by_p in errors.items()}, rates=rates)
 
 
-def _differences(graph: Graph, name: str, scheme: PTQ) -> list[tuple[str, Any]]:
-    """Per projection into a population: its source, and the connection with weights (float - integer / scale)."""
+def _acting(arrived: NDArray[np.float64], steps: int, delay: int) -> NDArray[np.float64]:
+    """What arrives (recordings x steps, neurons), moved to the step in which it acts."""
+    if not delay:
+        return arrived
+    shaped = arrived.reshape(-1, steps, arrived.shape[1])
+    moved = np.zeros_like(shaped)
+    moved[:, delay:] = shaped[:, : max(0, steps - delay)]
+    return moved.reshape(arrived.shape)
+
+
+def _differences(graph: Graph, name: str, scheme: PTQ) -> list[tuple[str, Any, int]]:
+    """Per projection into a population: source, connection with weights (float - integer / scale), steps it takes."""
+    delays = dict(zip(map(id, graph.projections), timing(graph).steps, strict=True))
     ways = graph.into(name)
     unit = units(graph[name], ways, scheme.per)  # type: ignore[arg-type]
     scales = percentile_scales(ways, unit, float(scheme.percentile), scheme.limit)
@@ -92,5 +103,5 @@ def _differences(graph: Graph, name: str, scheme: PTQ) -> list[tuple[str, Any]]:
     for q in ways:
         whole, _ = integer_weights(q.connection, unit, scales, scheme)
         rest = q.connection.weight - whole / per_weight(q.connection, unit, scales)
-        found.append((q.source, dataclasses.replace(q.connection, weight=rest)))
+        found.append((q.source, dataclasses.replace(q.connection, weight=rest), delays[id(q)]))
     return found
