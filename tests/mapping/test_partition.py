@@ -285,3 +285,10 @@ def test_reserved_bytes_of_convolution_tables_are_counted():
             assert b.used - a.used == 8 * entries + 48 * geometries
     with pytest.raises(s2nir.S2NirError, match="conv_entry_bytes: found 8, the layout needs 12"):
         replace(APPLICATIONS["lif_conv2d"], conv_entry_bytes=8)
+
+
+def test_a_window_in_place_of_the_programs_own():
+    network = layer(2401, 1)
+    assert cores_of(s2nir.compile(network, window=70_000))[0].window == 70_000
+    with pytest.raises(MappingError, match=r"window: found 100000 bytes, allowed 1,024 to 98,304"):
+        s2nir.compile(network, window=100_000)

@@ -298,7 +298,7 @@ def _image(args: argparse.Namespace, network: Network) -> MachineImage:
     onset = args.onset or ("board" if args.like == BOARD else "aligned")
     return compile(
         network, application=args.application, onset=onset, loops=args.loops, ticks=args.ticks, record=args.record,
-        max_count=args.max_count, max_relays=args.max_relays,
+        max_count=args.max_count, max_relays=args.max_relays, window=args.window,
     )
 
 

@@ -210,6 +210,7 @@ def _compile_flags(command: argparse.ArgumentParser) -> None:
     group.add_argument("--onset", choices=("aligned", "board"), help="when constants start to act (default aligned)")
     group.add_argument("--max-count", type=_whole(1), default=255, metavar="N", help="packets of a source in one tick")
     group.add_argument("--max-relays", type=_whole(0), default=32, metavar="N", help="relay populations allowed")
+    group.add_argument("--window", type=_whole(1), metavar="BYTES", help="data memory per core, in place of 67328")
     group.add_argument("--ticks", type=_whole(1), metavar="N", help="make room for a recording of N ticks")
     group.add_argument("--record", type=lambda text: tuple(text.split(",")), default=("spikes",), metavar="WHAT",
                        help="what that room is for: spikes, voltages, time, with commas")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ..errors import MappingError
-from .spinnaker2 import CLOCK_HZ, FIFO_PACKETS, WINDOW_NEW
+from .spinnaker2 import CLOCK_HZ, FIFO_PACKETS, SRAM_DATA, WINDOW_NEW
 
 
 class Word(enum.Enum):
@@ -55,6 +55,8 @@ class Application:
     def __post_init__(self) -> None:
         if not 1 <= self.max_neurons <= 1024:
             raise MappingError(f"Application.max_neurons: found {self.max_neurons}, allowed 1 to 1024")
+        if not 1024 <= self.window <= SRAM_DATA:
+            raise MappingError(f"Application.window: found {self.window} bytes, allowed 1,024 to {SRAM_DATA:,}")
         for name, least in (("conv_entry_bytes", 12), ("conv_geometry_bytes", 16)):
             if getattr(self, name) < least:
                 raise MappingError(f"Application.{name}: found {getattr(self, name)}, the layout needs {least}")

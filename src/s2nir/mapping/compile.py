@@ -45,6 +45,7 @@ def compile(
     record: tuple[str, ...] = ("spikes",),
     max_count: int = 255,
     max_relays: int = 32,
+    window: int | None = None,
     partition: Partition | None = None,
     place: Place | None = None,
     allot: Allot | None = None,
@@ -59,6 +60,7 @@ def compile(
     ticks, record : room for what a board would record, over so many ticks
     max_count : packets of one input source in a tick, for which headroom is proven
     max_relays : relay populations allowed
+    window : bytes of data memory per core, in place of the application's own (67,328; the older map has 44,992)
 
     Raises
     ------
@@ -75,7 +77,7 @@ def compile(
     headroom(network, max_count)
     if ticks is not None and (not isinstance(ticks, Integral) or ticks < 0):
         raise MappingError(f"ticks: found {ticks}, allowed whole numbers from 0 up, or None")
-    wiring = wire(network, application, loops, max_relays)
+    wiring = wire(network, application, loops, max_relays, window)
     partition = partition or Partition()
     placement = _legal(lay(network, wiring, machine, ticks, record, partition, place, allot), check_placement)
     trees = grow(placement, route)

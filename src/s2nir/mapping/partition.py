@@ -271,7 +271,7 @@ class Cost:
             f"{member.name}: one neuron alone takes {held} bytes of a core's {app.window}, {held - app.window} too "
             f"many: it hears {fan} sources at {each} bytes each{records}{room}. "
             "What would help: fewer inputs per neuron, a convolution instead of a matrix"
-            f"{', fewer ticks' if records else ''}, or a larger data window (application=... with_window(bytes)).",
+            f"{', fewer ticks' if records else ''}, or a larger data window (window=).",
             rule="does-not-fit",
         )
 
@@ -282,7 +282,7 @@ class Cost:
         if best is None:
             raise MappingError(
                 f"{member.name}: no cut of it fits a core's {app.window} bytes with room for the tables of its "
-                "convolutions. What would help: fewer channels, a smaller kernel, or a larger data window.",
+                "convolutions. What would help: fewer channels, a smaller kernel, or a larger data window (window=).",
                 rule="does-not-fit",
             )
         warnings.warn(

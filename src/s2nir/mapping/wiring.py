@@ -62,7 +62,9 @@ class Wiring:
     links: tuple[Link, ...]
 
 
-def wire(network: Network, application: Application | str, loops: Loops, max_relays: int) -> Wiring:
+def wire(
+    network: Network, application: Application | str, loops: Loops, max_relays: int, window: int | None = None
+) -> Wiring:
     """Lags, delay words and relays.
 
     Raises
@@ -77,6 +79,7 @@ def wire(network: Network, application: Application | str, loops: Loops, max_rel
     members: dict[str, Member] = {}
     for p in timed.populations:
         chosen = _application(p, timed, hop, application)
+        chosen = chosen if window is None else chosen.with_window(window)
         members[p.name] = Member(name=p.name, population=p, application=chosen, view=views[p.name], lag=lag[p.name])
     links: list[Link] = []
     depth: dict[str, int] = {}

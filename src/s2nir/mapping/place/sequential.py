@@ -36,7 +36,7 @@ class Sequential:
             raise MappingError(
                 f"the network takes {len(slices)} cores, the machine has {machine.cores}, "
                 f"{len(slices) - machine.cores} too few; most are taken by {top}. What would help: fewer neurons or "
-                "inputs per neuron there, a convolution instead of a matrix, or a larger data window.",
+                "inputs per neuron there, a convolution instead of a matrix, or a larger data window (window=).",
                 rule="does-not-fit",
             )
         return dict(zip(slices, machine.usable, strict=False))
