@@ -147,8 +147,8 @@ def test_events_count_one_by_one(data, samples, steps, size):
     (dict(step=[-1], index=[0], sample=[0]), r"Events\.step: found -1\.\.-1"),
     (dict(step=[0], index=[0], sample=[1]), r"Events\.sample: found 1\.\.1, allowed 0\.\.0"),
     (dict(step=[0, 1], index=[0], sample=[0]), "step, index and sample differ in length"),
-    (dict(step=[], index=[], sample=[], steps=0), r"Events\.steps: found 0, must be at least 1"),
-    (dict(step=[], index=[], sample=[], samples=0), r"Events\.samples: found 0, must be at least 1"),
+    (dict(step=[], index=[], sample=[], steps=0), r"Events\.steps: found 0, must be at least 1 and whole"),
+    (dict(step=[], index=[], sample=[], samples=0), r"Events\.samples: found 0, must be at least 1 and whole"),
 ])
 def test_events_that_are_none(fields, what):
     with pytest.raises(InputError, match=what):

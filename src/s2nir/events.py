@@ -17,6 +17,7 @@ from .errors import InputError
 from .values import freeze_fields
 
 MOST_STEPS = 10_000_000  # of a recording whose length is not given
+MOST_ENTRIES = 1 << 32  # of a dense array of counts
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -42,10 +43,13 @@ class Events:
         return f"<Events: {self.step.size} in {self.samples} recordings of {self.steps} steps>"
 
     def __post_init__(self) -> None:
+        for name in ("step", "index", "sample"):
+            object.__setattr__(self, name, _whole(getattr(self, name), f"Events.{name}"))
         freeze_fields(self, step=np.int64, index=np.int64, sample=np.int64)
         for name, number in (("steps", self.steps), ("samples", self.samples)):
-            if number < 1:
-                raise InputError(f"Events.{name}: found {number}, must be at least 1")
+            if isinstance(number, bool) or number != int(number) or number < 1:
+                raise InputError(f"Events.{name}: found {number!r}, must be at least 1 and whole")
+            object.__setattr__(self, name, int(number))
         if not self.step.shape == self.index.shape == self.sample.shape:
             raise InputError("Events: step, index and sample differ in length")
         for name, values, limit in (("step", self.step, self.steps), ("sample", self.sample, self.samples)):
@@ -60,9 +64,13 @@ class Events:
 
         An event at the very end of the last step falls into it. `steps` defaults to what the last event needs.
         """
-        times, index = np.asarray(times, np.float64), np.asarray(index, np.int64)
-        if not 0 < dt < np.inf:
-            raise InputError(f"Events.dt: found {dt}, must be above 0 and finite")
+        index = _whole(index, "Events.index")
+        try:
+            times = np.asarray(times, np.float64)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"Events.times: needed numbers of seconds ({error})") from None
+        if not isinstance(dt, int | float | np.number) or not 0 < dt < np.inf:
+            raise InputError(f"Events.dt: found {dt!r}, must be above 0 and finite")
         if times.size and (not np.isfinite(times).all() or times.min() < 0):
             raise InputError(f"Events.times: found {times.min()}..{times.max()} s, allowed finite and from 0 up")
         if times.size and steps is None and times.max() / dt >= MOST_STEPS:
@@ -79,12 +87,27 @@ class Events:
             sample = np.broadcast_to(sample, step.shape)
         return cls(step=step, index=index, sample=sample, steps=length, samples=samples, dt=dt)
 
-    def counts(self, size: int) -> NDArray[np.int64]:
-        """Events per (sample, step, source)."""
+    def counts(self, size: int) -> NDArray[Any]:
+        """Events per (sample, step, source), in uint8 where that holds them.
+
+        Raises
+        ------
+        InputError
+            where an index is outside, or the array would have more than 2**32 entries.
+        """
+        entries = self.samples * self.steps * size
+        if entries > MOST_ENTRIES:
+            raise InputError(
+                f"Events: {self.samples} recordings of {self.steps} steps and {size} sources are {entries} entries, "
+                f"over {MOST_ENTRIES}. Times are seconds; pass fewer recordings, or shorter ones, at once."
+            )
         if self.index.size and (self.index.min() < 0 or self.index.max() >= size):
             raise InputError(f"Events.index: found {self.index.min()}..{self.index.max()}, allowed 0..{size - 1}")
         flat = (self.sample * self.steps + self.step) * size + self.index
-        return np.bincount(flat, minlength=self.samples * self.steps * size).reshape(self.samples, self.steps, size)
+        place, number = np.unique(flat, return_counts=True)
+        found = np.zeros(entries, np.uint8 if number.max(initial=0) < 256 else np.uint32)
+        found[place] = number
+        return found.reshape(self.samples, self.steps, size)
 
 
 def to_arrays(spikes: Any, shapes: Mapping[str, tuple[int, ...]], dt: float | None) -> dict[str, NDArray[Any]]:
@@ -130,7 +153,22 @@ def to_counts(
                 f"spikes[{name!r}] at (batch, step, source) {where}: found {a[where]}, a machine takes whole counts "
                 f"from 0 to max_count = {max_count}. {more}"
             )
-    return {n: a if np.issubdtype(a.dtype, np.unsignedinteger) else a.astype(np.int32) for n, a in arrays.items()}
+    return {n: a if np.issubdtype(a.dtype, np.unsignedinteger) else _narrow(a) for n, a in arrays.items()}
+
+
+def _narrow(counts: NDArray[Any]) -> NDArray[Any]:
+    """Counts that are known to be whole and not below 0, in as few bytes as hold them."""
+    return counts.astype(np.uint8 if counts.max(initial=0) < 256 else np.int32)
+
+
+def _whole(values: Any, where: str) -> NDArray[np.int64]:
+    """Whole numbers as int64; others are refused, not cut."""
+    array = np.asarray(values)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and not (array == np.floor(array)).all()):
+        raise InputError(f"{where}: found {array.dtype} values such as {array.flat[0].item()!r}, needed whole numbers")
+    return array.astype(np.int64)
 
 
 def _same_dt(name: str, found: float | None, dt: float | None) -> None:

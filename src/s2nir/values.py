@@ -34,6 +34,24 @@ def freeze_fields(value: object, **dtypes: DTypeLike | None) -> None:
             object.__setattr__(value, name, freeze(found, dtype))
 
 
+class FrozenMap(dict[Any, Any]):
+    """A mapping that cannot be changed, and that can be pickled and copied.
+
+    >>> FrozenMap(a=1)["a"]
+    1
+    """
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object, **__: object) -> Any:
+        raise TypeError("this mapping belongs to a frozen value; make a dict of it to change it")
+
+    __setitem__ = __delitem__ = update = setdefault = pop = popitem = clear = __ior__ = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenMap, (dict(self),)
+
+
 class Noun:
     """A frozen dataclass that is equal to another where their digests are."""
 

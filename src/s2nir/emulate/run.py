@@ -89,6 +89,7 @@ def _watched(
 ) -> tuple[NDArray[np.int64], dict[str, slice], bool]:
     """Neurons whose membranes are kept, where each population stands among them, and whether potentials are too."""
     names = {p.name for p in image.populations if p.kind == "neurons"}
+    record = (record,) if isinstance(record, str) else record
     wanted = dict(record) if isinstance(record, Mapping) else dict.fromkeys(names, tuple(record))
     for name, kinds in wanted.items():
         if name not in names:

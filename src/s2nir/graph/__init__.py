@@ -1,7 +1,7 @@
 """The Graph: populations, projections and a time-and-reset contract, in floats."""
 
 from .apply import apply, arriving, scatter
-from .check import check
+from .check import check, legal
 from .connection import Connection, Conv, Dense, Pool, Projection, Sparse, synapses
 from .graph import Compare, Graph, Integrator, Loops, Population, Populations, Reset
 from .simulate import Trace, simulate
@@ -43,6 +43,7 @@ __all__ = [
     "describe",
     "hops",
     "lags",
+    "legal",
     "longest_delay",
     "scatter",
     "several_choices",

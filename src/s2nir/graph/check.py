@@ -6,11 +6,25 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..errors import GraphError
 from .connection import Conv, Dense, Sparse
 from .graph import Graph, Integrator, Population, Reset
 
 SPIKING = {"LIF", "IF", "CubaLIF", "LI", "CubaLI", "I", "Threshold"}
 SILENT = {"LI", "CubaLI", "I", "Readout"}
+
+
+def legal(graph: Graph) -> Graph:
+    """The graph, once `check` has nothing to say.
+
+    Raises
+    ------
+    GraphError
+        the first breach.
+    """
+    for breach in check(graph):
+        raise GraphError(f"not a legal Graph: {breach}")
+    return graph
 
 
 def check(graph: Graph) -> Iterator[str]:

@@ -61,6 +61,8 @@ class Sparse:
         n = self.target.size
         if self.weight.shape != (n,) or self.delay.shape != (n,) or self.start.ndim != 1 or self.start[-1] != n:
             raise GraphError("Sparse: start, target, weight and delay do not agree in length")
+        if (np.diff(self.start) < 0).any() or self.start[0] != 0:
+            raise GraphError("Sparse.start: must rise from 0")
         if n and (self.target.min() < 0 or self.target.max() >= self.targets or self.delay.min() < 0):
             raise GraphError(f"Sparse: a target outside 0..{self.targets - 1}, or a negative delay")
 
@@ -139,6 +141,11 @@ class Projection:
     connection: Connection
     delay: int = 0
     via: tuple[str, ...] = field(default=(), metadata={"digest": False})
+
+    def __post_init__(self) -> None:
+        if isinstance(self.delay, bool) or self.delay != int(self.delay) or self.delay < 0:
+            raise GraphError(f"{self.source} -> {self.target}: delay {self.delay!r}, allowed whole steps from 0 up")
+        object.__setattr__(self, "delay", int(self.delay))
 
 
 def synapses(connection: Connection) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any], NDArray[np.int64]]:

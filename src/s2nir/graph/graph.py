@@ -5,14 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import GraphError
-from ..values import Noun, digest, freeze
+from ..values import FrozenMap, Noun, digest, freeze
 from .connection import Projection
 
 
@@ -45,6 +44,19 @@ class Loops(enum.Enum):
 
     REFUSE = "refuse"
     MACHINE = "machine"
+
+
+MOST_REFRACTORY = 65_535  # what a neuron's flags hold
+Kind = TypeVar("Kind", bound=enum.Enum)
+
+
+def member(kind: type[Kind], value: Any, where: str) -> Kind:
+    """A member of an enumeration, from itself or from its text."""
+    try:
+        return kind(value)
+    except ValueError:
+        allowed = ", ".join(repr(k.value) for k in kind)
+        raise GraphError(f"{where}: found {value!r}, allowed {allowed}") from None
 
 
 PARAMETERS = ("decay", "gain", "constant", "bias", "threshold", "v_reset", "syn_decay", "syn_gain")
@@ -82,6 +94,14 @@ class Population:
     refractory: int = 0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise GraphError(f"a population is named {self.name!r}; needed text")
+        for name, kind in (("reset", Reset), ("compare", Compare)):
+            object.__setattr__(self, name, member(kind, getattr(self, name), f"{self.name}.{name}"))
+        held = self.refractory
+        if isinstance(held, bool) or held != int(held) or not 0 <= held <= MOST_REFRACTORY:
+            raise GraphError(f"{self.name}.refractory: found {held!r}, allowed whole steps from 0 to {MOST_REFRACTORY}")
+        object.__setattr__(self, "refractory", int(held))
         for name in PARAMETERS:
             value = getattr(self, name)
             if value is not None:
@@ -174,9 +194,14 @@ class Graph(Populations[Population]):
     nested: tuple[str, ...] = field(default=(), metadata={"digest": False})
 
     def __post_init__(self) -> None:
+        if self.dt is not None and not (isinstance(self.dt, int | float | np.number) and 0 < self.dt < np.inf):
+            raise GraphError(f"dt: found {self.dt!r}, must be seconds above 0, or None")
+        object.__setattr__(self, "dt", None if self.dt is None else float(self.dt))
+        for name, kind in (("integrator", Integrator), ("loops", Loops)):
+            object.__setattr__(self, name, member(kind, getattr(self, name), name))
         object.__setattr__(self, "populations", tuple(sorted(self.populations, key=lambda p: p.name)))
         object.__setattr__(self, "projections", tuple(sorted(self.projections, key=_projection_order)))
-        object.__setattr__(self, "outputs", MappingProxyType(dict(sorted(self.outputs.items()))))
+        object.__setattr__(self, "outputs", FrozenMap(dict(sorted(self.outputs.items()))))
 
     def simulate(self, spikes: Any, record: tuple[str, ...] = ("spikes",)) -> Any:
         """The float64 reference run; see `s2nir.graph.simulate.simulate`."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..events import to_arrays
 from .apply import arriving
+from .check import legal
 from .connection import Conv, Sparse
 from .graph import Compare, Graph, Population, Reset
 from .timing import components, longest_delay, timing
@@ -60,6 +61,7 @@ def simulate(graph: Graph, spikes: Any, record: tuple[str, ...] = ("spikes",)) -
     InputError
         where the input does not fit the graph's inputs.
     """
+    legal(graph)
     unknown = sorted(set(record) - set(RECORDABLE))
     if unknown:
         raise InputError(f"record: found {unknown[0]!r}, allowed {', '.join(map(repr, RECORDABLE))}")

@@ -70,6 +70,7 @@ def compile(
     needs(network, Network, "compile", "Make one with s2nir.quantize(graph).")
     machine = machine or SpiNNaker2()
     loops = _loops(loops, network)
+    max_relays = int(max_relays)
     if onset not in ONSETS:
         raise MappingError(f"onset: found {onset!r}, allowed {', '.join(map(repr, ONSETS))}")
     if not isinstance(max_count, Integral) or not 1 <= max_count < 1 << 16:
@@ -77,6 +78,7 @@ def compile(
     headroom(network, max_count)
     if ticks is not None and (not isinstance(ticks, Integral) or ticks < 0):
         raise MappingError(f"ticks: found {ticks}, allowed whole numbers from 0 up, or None")
+    max_count, ticks = int(max_count), None if ticks is None else int(ticks)  # plain numbers: an image is written
     wiring = wire(network, application, loops, max_relays, window)
     partition = partition or Partition()
     placement = _legal(lay(network, wiring, machine, ticks, record, partition, place, allot), check_placement)

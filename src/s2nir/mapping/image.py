@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from ..files import write_whole
 from ..fixedpoint import Arithmetic
 from ..machine import Chip, SpiNNaker2
-from ..values import Noun, digest, freeze, freeze_fields
+from ..values import FrozenMap, Noun, digest, freeze, freeze_fields
 from .tables import Table
 
 
@@ -95,7 +94,7 @@ class MachineImage(Noun):
 
     def __post_init__(self) -> None:
         for name in ("tables", "outputs", "provenance", "versions"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+            object.__setattr__(self, name, FrozenMap(dict(getattr(self, name))))
 
     def __getitem__(self, name: str) -> PopulationInfo:
         for p in self.populations:

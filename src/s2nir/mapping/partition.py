@@ -78,6 +78,7 @@ class Partition:
             raise MappingError(f"Partition.slices: found {self.slices}, must be at least 1")
         if not 0 < self.tick < np.inf:
             raise MappingError(f"Partition.tick: found {self.tick} s, must be above 0")
+        object.__setattr__(self, "tick", float(self.tick))  # plain numbers: an image is written with them
 
     def __call__(self, wiring: Wiring, ticks: int | None, record: tuple[str, ...]) -> dict[str, tuple[Slice, ...]]:
         """Slices by member.

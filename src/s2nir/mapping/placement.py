@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 
 from ..machine import SpiNNaker2
 from ..quantize import Network
-from ..values import Noun, digest
+from ..values import FrozenMap, Noun, digest
 from .keys import Allot, KeyBlock, LargestFirst
 from .keys import check as check_keys
 from .partition import Partition, Slice
@@ -35,7 +34,7 @@ class Placement(Noun):
 
     def __post_init__(self) -> None:
         for name in ("slices", "cores", "blocks"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+            object.__setattr__(self, name, FrozenMap(dict(getattr(self, name))))
 
     @property
     def digest(self) -> str:

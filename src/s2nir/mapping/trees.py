@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..graph import Conv, apply
-from ..values import Noun, digest
+from ..values import FrozenMap, Noun, digest
 from .partition import Slice
 from .placement import Placement
 from .route import Route, RouteTree, local
@@ -25,7 +24,7 @@ class RouteTrees(Noun):
     trees: Mapping[Slice, RouteTree]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trees", MappingProxyType(dict(self.trees)))
+        object.__setattr__(self, "trees", FrozenMap(dict(self.trees)))
 
     @property
     def digest(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import QuantizeError
 from ..fixedpoint import Arithmetic
 from ..graph import Compare, Conv, Dense, Integrator, Loops, Populations, Projection, Reset, Sparse, data_order
-from ..values import freeze
+from ..values import FrozenMap, freeze
 
 STATE = ("threshold", "decay", "offset", "v_reset", "syn_decay", "bias")
 
@@ -108,7 +107,7 @@ class Network(Populations[IntPopulation]):
 
     def __post_init__(self) -> None:
         for name in ("outputs", "rules"):
-            object.__setattr__(self, name, MappingProxyType(dict(sorted(getattr(self, name).items()))))
+            object.__setattr__(self, name, FrozenMap(dict(sorted(getattr(self, name).items()))))
 
     def __str__(self) -> str:
         lines = [f"Network {self.digest[:12]}: {self.arithmetic.value}, {self.scheme}"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import CheckError, QuantizeError, S2NirWarning, needs
 from ..fixedpoint import INT32_MAX, MAX_SHIFT, Arithmetic, to_decay, to_state
-from ..graph import Graph, Population, Projection, Reset
+from ..graph import Graph, Population, Projection, Reset, legal
 from .calibrate import Calibration, calibrate
 from .network import IntPopulation, Network, check
 from .scales import integer_weights, percentile_scales, units
@@ -33,13 +33,7 @@ def quantize(
     QuantizeError
         where a gain is not above 0, a value does not fit the format, or calibration data is needed and missing.
     """
-    needs(graph, Graph, "quantize", "Load one with s2nir.load(path, reset=...).")
-    scheme = scheme or PTQ()
-    needs(scheme, PTQ, "quantize", "Pass the options as s2nir.PTQ(bits=..., percentile=...).")
-    try:
-        arithmetic = Arithmetic(arithmetic)
-    except ValueError:
-        raise QuantizeError(f"arithmetic: found {arithmetic!r}, allowed 'float32' or 'fixed'") from None
+    scheme, arithmetic = _asked(graph, scheme, arithmetic)
     if scheme.percentile == "auto" and calibration is None:
         raise QuantizeError('PTQ.percentile "auto" needs data to choose on: pass calibration=spikes')
     found = None if calibration is None else calibrate(graph, calibration, scheme)
@@ -78,6 +72,18 @@ def quantize(
     for breach in check(network):
         raise CheckError(f"the quantized network is not legal: {breach}")
     return network
+
+
+def _asked(graph: Graph, scheme: PTQ | None, arithmetic: Arithmetic | str) -> tuple[PTQ, Arithmetic]:
+    """Arguments of `quantize`, checked."""
+    needs(graph, Graph, "quantize", "Load one with s2nir.load(path, reset=...).")
+    legal(graph)
+    scheme = scheme or PTQ()
+    needs(scheme, PTQ, "quantize", "Pass the options as s2nir.PTQ(bits=..., percentile=...).")
+    try:
+        return scheme, Arithmetic(arithmetic)
+    except ValueError:
+        raise QuantizeError(f"arithmetic: found {arithmetic!r}, allowed 'float32' or 'fixed'") from None
 
 
 def _weights(

@@ -130,7 +130,7 @@ def compare(
     sums = {name: _Sum(graph[name]) for name in order}
     given = to_arrays(spikes, {p.name: p.shape for p in graph.inputs}, graph.dt)
     batch, steps = next(iter(given.values())).shape[:2]
-    decided = {o: _Decisions(batch, labels) for o, n in graph.outputs.items() if graph[n].spikes}
+    decided = {o: _Decisions(batch, labels, o, graph[n].size) for o, n in graph.outputs.items() if graph[n].spikes}
     first: tuple[int, int, int] | None = None
     found: Divergence | None = None
     done = 0
@@ -161,11 +161,21 @@ def compare(
 class _Decisions:
     """Float and integer decisions at one Output."""
 
-    def __init__(self, batch: int, labels: Any) -> None:
+    def __init__(self, batch: int, labels: Any, output: str, neurons: int) -> None:
         self.both = np.zeros((2, batch), np.int64)
-        self.labels = None if labels is None else np.asarray(labels)
-        if self.labels is not None and (self.labels.shape != (batch,) or self.labels.dtype.kind not in "iu"):
-            raise InputError(f"labels: found {self.labels.dtype} {self.labels.shape}, needed {batch} whole numbers")
+        self.labels: NDArray[Any] | None = None
+        if labels is None:
+            return
+        try:
+            found = self.labels = np.asarray(labels)
+        except ValueError as error:
+            raise InputError(f"labels: needed {batch} whole numbers ({error})") from None
+        if found.shape != (batch,) or found.dtype.kind not in "iu":
+            raise InputError(f"labels: found {found.dtype} {found.shape}, needed {batch} whole numbers")
+        if batch and not 0 <= found.min() <= found.max() < neurons:
+            raise InputError(
+                f"labels: found {found.min()}..{found.max()}, {output} has neurons 0..{neurons - 1}; count from 0"
+            )
 
     def add(self, lo: int, floats: NDArray[np.int64], integers: NDArray[np.int64]) -> None:
         self.both[:, lo : lo + floats.size] = floats, integers
