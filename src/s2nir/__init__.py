@@ -15,12 +15,12 @@ from .errors import S2NirError, S2NirWarning
 if TYPE_CHECKING:
     from .emulate import Recording, run
     from .events import Events
-    from .frontend import load, to_nir
+    from .frontend import from_snntorch, load, to_nir, to_snntorch
     from .graph import Graph
     from .machine import SpiNNaker2
     from .mapping import MachineImage, Partition, compile
     from .pipeline import Deployment, deploy
-    from .quantize import PTQ, Network, quantize
+    from .quantize import PTQ, QAT, Network, quantize
     from .report import Fidelity, Report, compare
 
 _HOME = {
@@ -31,6 +31,7 @@ _HOME = {
     "MachineImage": "mapping",
     "Network": "quantize",
     "PTQ": "quantize",
+    "QAT": "quantize",
     "Partition": "mapping",
     "Recording": "emulate",
     "Report": "report",
@@ -38,15 +39,18 @@ _HOME = {
     "compare": "report",
     "compile": "mapping",
     "deploy": "pipeline",
+    "from_snntorch": "frontend",
     "load": "frontend",
     "quantize": "quantize",
     "run": "emulate",
     "to_nir": "frontend",
+    "to_snntorch": "frontend",
 }
 
 __version__ = "0.1.0"
 __all__ = [
     "PTQ",
+    "QAT",
     "Deployment",
     "Events",
     "Fidelity",
@@ -62,10 +66,12 @@ __all__ = [
     "compare",
     "compile",
     "deploy",
+    "from_snntorch",
     "load",
     "quantize",
     "run",
     "to_nir",
+    "to_snntorch",
 ]
 
 

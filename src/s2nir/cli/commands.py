@@ -170,6 +170,22 @@ def report(args: argparse.Namespace, out: Console) -> Answer:
     return answer | {"report": found.to_dict()}, code
 
 
+def bench(args: argparse.Namespace, out: Console) -> Answer:
+    """A benchmark from nothing to its table; goes on where a killed one stopped."""
+    from ..bench import HEAD, Source, Teller, benchmark, line, preset
+
+    name = args.dataset or args.name
+    source = Source(preset=preset(name, args.preset, args.seeds), root=args.data)
+    folder = Path(args.output or f"s2nir-bench/{name}-{args.preset}")
+    out.message(f"{source.said}, preset {args.preset}; kept in {folder}, where a killed run goes on")
+    with out.steps() as (step, done):
+        results = benchmark(source, folder, Teller(step=step, done=done), args.device)
+    lines = [line(results, row) for row in results["rows"]]
+    out.table(HEAD, lines, f"{results['data']}, preset {args.preset}, {results['plan']['seeds']} seed(s)")
+    out.say(f"results: {folder / 'results.html'}")
+    return {"folder": str(folder), **{k: results[k] for k in ("data", "synthetic", "rows", "gaps")}}, FITS
+
+
 def demo(args: argparse.Namespace, out: Console) -> Answer:
     """The whole way on a network and events of our own."""
     made: dict[str, Any] = importlib.import_module("..demo", __package__).demo(Path(args.output), progress=out.message)

@@ -65,6 +65,25 @@ class Console:
             task = bar.add_task(words, total=total)
             yield lambda done: bar.update(task, completed=done)
 
+    @contextlib.contextmanager
+    def steps(self) -> Iterator[tuple[Callable[[str], None], Callable[[int, int], None]]]:
+        """For work of many pieces: gives what to call with a line on each, and with (done, all) within one."""
+        if not sys.stderr.isatty():
+            yield self.message, lambda done, total: None
+            return
+        from rich.console import Console as Rich
+        from rich.progress import Progress, TimeElapsedColumn
+
+        with Progress(*Progress.get_default_columns(), TimeElapsedColumn(), console=Rich(stderr=True),
+                      transient=True) as bar:
+            task = bar.add_task("", total=None)
+
+            def step(words: str) -> None:
+                bar.console.print(_lines(words), markup=False, highlight=False)
+                bar.update(task, description=words.split(":")[0][:40], completed=0, total=None)
+
+            yield step, lambda done, total: bar.update(task, completed=done, total=total)
+
 
 def _lines(words: str) -> str:
     return "\n".join(printable(line) for line in words.split("\n"))

@@ -1,4 +1,4 @@
-"""The command `s2nir`: check, quantize, map, run, report, demo.
+"""The command `s2nir`: check, quantize, map, run, report, bench, demo.
 
 Exit codes: 0 fits and runs, 1 a check failed (it does not fit, cannot be quantized, the contract has a gap, a match is
 below `--min-match`), 2 wrong use, 3 bad input (a file that cannot be read, or that is not what it should be).
@@ -25,6 +25,7 @@ APPLICATIONS = (
     "auto", "lif", "lif_no_delay", "lif_curr_exp", "lif_curr_exp_no_delay", "lif_conv2d", "lif_curr_exp_conv2d",
 )
 BOARD = "py-spinnaker2"
+BENCHMARKS = ("dvs-gesture", "nmnist")
 
 
 class WrongUse(Exception):
@@ -137,7 +138,7 @@ def _reader_gone() -> int:
 def parser() -> _Parser:
     """The whole command line; flags are named as the arguments of s2nir.load, PTQ, quantize, compile and run."""
     top = _Parser(
-        prog="s2nir", description="Spiking networks from NIR to SpiNNaker2: check, quantize, map, run, report.",
+        prog="s2nir", description="Spiking networks from NIR to SpiNNaker2: check, quantize, map, run, report, bench.",
         epilog="Exit codes: 0 fits and runs, 1 a check failed, 2 wrong use, 3 bad input. "
         "`s2nir COMMAND --help` has an example of each.",
     )
@@ -167,6 +168,9 @@ def parser() -> _Parser:
     report.add_argument("-o", "--output", metavar="FILE", help="report to write: .html, .json or .txt")
     report.add_argument("--min-match", type=_share, metavar="SHARE",
                         help="exit with 1 where a population's spikes are alike in less than this share (0 to 1)")
+    bench = _add(sub, "bench", "train, quantize and deploy a network, and compare all of it on a whole test split",
+                 "s2nir bench dvs-gesture --synthetic --preset fast -o bench")
+    _bench_flags(bench)
     demo = _add(sub, "demo", "the whole way on a network and events of our own", "s2nir demo -o demo")
     demo.add_argument("-o", "--output", metavar="FOLDER", default="s2nir-demo", help="where the report goes")
     return top
@@ -227,6 +231,22 @@ def _run_flags(command: argparse.ArgumentParser) -> None:
     group.add_argument("--labels", metavar="FILE", help="the right neuron of each recording, a .npy of whole numbers; "
                        "gives the accuracy")
     group.add_argument("--threads", type=_whole(1), default=1, metavar="N", help="over the recordings; changes no bit")
+
+
+def _bench_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", metavar="NAME", choices=BENCHMARKS, nargs="?", default=BENCHMARKS[0],
+                         help="dvs-gesture (the default) or nmnist")
+    command.add_argument("--dataset", choices=BENCHMARKS, help="the same as NAME")
+    given = command.add_mutually_exclusive_group(required=True)
+    given.add_argument("--data", metavar="PATH", help="folder of DVS128 Gesture (IBM's layout or tonic's), or folder "
+                       "or file of N-MNIST")
+    given.add_argument("--synthetic", action="store_true", help="synthetic gestures, made on the spot")
+    command.add_argument("--preset", choices=("fast", "gaps", "paper"), default="fast",
+                         help="fast: a first look; gaps: 3 seeds, a large test split; paper: the paper's steps, epochs")
+    command.add_argument("--seeds", type=_whole(1), metavar="N", help="how often all of it is done and trained")
+    command.add_argument("-o", "--output", metavar="FOLDER", help="where all of it is kept, also to go on after a kill "
+                         "(default s2nir-bench/NAME-PRESET)")
+    command.add_argument("--device", choices=("cpu", "cuda"), help="of the training; default a GPU where there is one")
 
 
 def _named(allowed: tuple[str, ...]) -> Callable[[str], tuple[str | None, str]]:

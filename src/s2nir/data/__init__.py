@@ -1,10 +1,39 @@
-"""Data that s2nir makes or brings itself: synthetic moving shapes, and a small network trained on them."""
+"""Data that s2nir makes, brings or reads: recordings of event cameras, synthetic ones, and a small network."""
 
 from pathlib import Path
 
+from .events import EVENT, augment, bin_frames, crop, denoise, downsample, in_order, make_events
+from .gesture_files import dvs_gesture
+from .gestures import synthetic_gestures
+from .nmnist_files import nmnist
+from .poses import GESTURES
+from .read import read_events
+from .recordings import Recordings, frames
 from .shapes import SHAPES, TEST_SEED, TRAIN_SEED, VALIDATION_SEED, moving_shapes
 
-__all__ = ["SHAPES", "TEST_SEED", "TRAIN_SEED", "VALIDATION_SEED", "moving_shapes", "shapes_network"]
+__all__ = [
+    "EVENT",
+    "GESTURES",
+    "SHAPES",
+    "TEST_SEED",
+    "TRAIN_SEED",
+    "VALIDATION_SEED",
+    "Recordings",
+    "augment",
+    "bin_frames",
+    "crop",
+    "denoise",
+    "downsample",
+    "dvs_gesture",
+    "frames",
+    "in_order",
+    "make_events",
+    "moving_shapes",
+    "nmnist",
+    "read_events",
+    "shapes_network",
+    "synthetic_gestures",
+]
 
 
 def shapes_network() -> Path:

@@ -149,6 +149,19 @@ def step_float(p: Any, g: Any, s: Any, tick: int, at: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def late_float(p: Any, s: Any, out: Any, begin: int, end: int) -> None:
+    """Late resets of fast neurons, ahead of the comparison; `begin` to `end` of `out` is what the last tick sent."""
+    for k in range(begin, end):
+        n = out.source[k]
+        if p.late[n]:
+            if p.flags[n] & RESETS == SUBTRACT:
+                s.v[n] = s.v[n] - p.subtract[n]
+            elif p.flags[n] & RESETS == TO_VALUE:
+                s.v[n] = p.v_reset[n]
+            s.fired[n] = s.v[n] >= p.threshold[n]
+
+
+@njit(cache=True, nogil=True)
 def multiply_decay(state: Any, decay: Any) -> Any:
     """state * decay / 2**31, rounded half to even."""
     product = state * decay
@@ -278,6 +291,9 @@ def run_ticks(
     `fixed` is None for float32, so that each format compiles without the other's branch.
     """
     source, count, base = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(slots, np.int64)
+    begin = kept  # of the spikes of the tick before
+    while begin > 0 and out.tick[begin - 1] == tick - 1:
+        begin -= 1
     while tick < ticks:
         if kept + size > out.tick.size:
             break
@@ -286,11 +302,13 @@ def run_ticks(
             base[d] = (tick + 1 + d) % slots * size
         if fixed is None:
             step_float(p, g, s, tick, at)
+            late_float(p, s, out, begin, kept)
         else:
             step_fixed(p, g, s, tick, at)
         if out.compared.shape[0]:
             for k in range(out.watch.size):
                 out.compared[tick, k] = s.v[out.watch[k]]
+        begin = kept
         found = collect(p, s, fixed, source, count)
         found = relay(g, s, tick, at, source, count, found)
         for k in range(out.watch.size):

@@ -33,6 +33,7 @@ class Neurons(NamedTuple):
     syn_decay: NDArray[Any]
     bias: NDArray[Any]
     flags: NDArray[np.uint32]
+    late: NDArray[np.uint8]  # stepped the fast way, and reset one tick after their spikes
 
 
 class Groups(NamedTuple):
@@ -177,6 +178,10 @@ def _neurons(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]
         if r.neurons.size:
             words[first[i] : first[i + 1]] = r.neurons
     flags = words[:, 5].copy()
+    late = np.zeros(flags.size, np.uint8)
+    for i, r in enumerate(parts):
+        if r.neurons.size and image.arithmetic is Arithmetic.FLOAT32 and _kind(r.neurons[:, 5]) != GENERIC:
+            late[first[i] : first[i + 1]] = r.neurons[:, 5] & 8 > 0
     if image.arithmetic is Arithmetic.FLOAT32:
         columns = [np.ascontiguousarray(words[:, c]).view("<f4") for c in (0, 4, 1, 2, 6, 7)]
         threshold = columns[0]
@@ -189,7 +194,7 @@ def _neurons(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]
     if image.arithmetic is Arithmetic.FLOAT32:
         above[flags & 1 == 0] = np.nan  # no membrane is at or above it, so silent neurons can go the fast way
     subtract, v_reset, decay, offset, syn_decay, bias = columns
-    return Neurons(above, subtract, v_reset, decay, offset, syn_decay, bias, flags)
+    return Neurons(above, subtract, v_reset, decay, offset, syn_decay, bias, flags, late)
 
 
 def _groups(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]) -> Groups:
@@ -210,8 +215,8 @@ def _groups(image: MachineImage, parts: list[Regions], first: NDArray[np.int64])
 
 
 def _kind(flags: NDArray[np.uint32]) -> int:
-    """A fast kind for cores whose neurons are alike, reset in the same tick and have no refractory time."""
+    """A fast kind for cores whose neurons are alike and have no refractory time."""
     kinds = np.unique(flags)
-    if kinds.size > 1 or kinds[0] & 8 or kinds[0] >> 8:
+    if kinds.size > 1 or kinds[0] >> 8:
         return GENERIC
     return FAST_CURRENT if kinds[0] & 32 else FAST

@@ -3,5 +3,19 @@
 from .limits import Limits
 from .nir_file import load, to_nir
 from .report import ContractReport, contract_report
+from .snntorch import from_snntorch
+from .snntorch_trace import Traced, TracedNode, trace_module
+from .snntorch_unfold import to_snntorch
 
-__all__ = ["ContractReport", "Limits", "contract_report", "load", "to_nir"]
+__all__ = [
+    "ContractReport",
+    "Limits",
+    "Traced",
+    "TracedNode",
+    "contract_report",
+    "from_snntorch",
+    "load",
+    "to_nir",
+    "to_snntorch",
+    "trace_module",
+]

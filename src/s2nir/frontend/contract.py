@@ -163,7 +163,7 @@ def _dt(
     timed += sorted(d.name for d in delays if HINT + "steps" not in d.metadata)
     found: float | None = None
     if asked.dt is not None:
-        found = _seconds("dt", asked.dt)
+        found = seconds("dt", asked.dt)
         proven, why = prove_dt(neurons)
         reason = "passed as dt="
         if proven is not None and abs(found / proven - 1) > AGREE:
@@ -174,7 +174,7 @@ def _dt(
             )
         entries.append(Entry(item="dt", value=f"{found:g} s", reason=reason))
     elif HINT + "dt" in hints:
-        found = _seconds(f"metadata {HINT}dt", hints[HINT + "dt"])
+        found = seconds(f"metadata {HINT}dt", hints[HINT + "dt"])
         entries.append(Entry(item="dt", value=f"{found:g} s", reason=f"the file's metadata say {HINT}dt"))
     elif not timed:
         entries.append(Entry(item="dt", value="none", reason="no node has a time constant or a delay in seconds"))
@@ -290,11 +290,11 @@ def _choice(kind: type[Choice], where: str, value: Any) -> Choice:
     raise ContractError(f"{where} found {value!r}, allowed are {', '.join(repr(w) for w in words)}{meant}")
 
 
-def _seconds(where: str, value: Any) -> float:
+def seconds(where: str, value: Any) -> float:
     """A time as a number; text and truth values are none, though Python would make them numbers."""
     if isinstance(value, np.ndarray) and value.size == 1 and value.dtype.kind in "iuf":
         value = value.item()
-    seconds = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
-    if not (math.isfinite(seconds) and seconds > 0):
+    found = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not (math.isfinite(found) and found > 0):
         raise ContractError(f"{where}: found {value!r}, needed seconds above 0 as a number, such as 0.001")
-    return seconds
+    return found

@@ -32,8 +32,10 @@ def population(
 
     bias : (size) or None
     """
-    found = {**_membrane(node, contract), **_synapse(node, contract)}
-    found = {k: _hinted(node, k, v) for k, v in found.items()}
+    found = dict(node.recursion or {})
+    if node.recursion is None:
+        found = {**_membrane(node, contract), **_synapse(node, contract)}
+        found = {k: _hinted(node, k, v) for k, v in found.items()}
     level = threshold.params["threshold"] if threshold else node.params.get(
         "threshold" if node.type == "Threshold" else "v_threshold")
     rule = contract.rules.get(name)

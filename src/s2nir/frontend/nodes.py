@@ -50,10 +50,13 @@ class Port(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Neuron(Node):
-    """params : by NIR's names, all of one shape, or all scalars (then shape is None)"""
+    """params : by NIR's names, all of one shape, or all scalars (then shape is None)
+    recursion : decay, gain, constant (and syn_decay, syn_gain) per step, where they are known and no time constant is
+    """
 
     params: Mapping[str, Array]
     shape: Shape | None
+    recursion: Mapping[str, Array] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -66,9 +69,10 @@ class Matrix(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Factor(Node):
-    """Scale. scale : any shape, () for all alike"""
+    """Scale. scale : any shape, () for all alike; bias : of the same shape, or None (NIR's own has none)"""
 
     scale: Array
+    bias: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -103,11 +107,15 @@ class Pooling(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Flattening(Node):
-    """Flatten: dimensions count from 0 without a batch axis, the last one included."""
+    """Flatten: dimensions count from 0 without a batch axis, the last one included.
+
+    to : the shape that it sends, where that is another one than start and end give (NIR has no such node)
+    """
 
     input_shape: Shape | None
     start: int
     end: int
+    to: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -87,6 +87,8 @@ def bias_of(step: Step) -> Array | None:
         return node.bias.reshape(-1)
     if isinstance(node, Convolution) and node.bias is not None:
         return np.repeat(node.bias, math.prod(step.out[1:]))
+    if isinstance(node, Factor) and node.bias is not None:
+        return np.broadcast_to(node.bias.reshape(-1), (math.prod(step.out),)).copy()
     return None
 
 

@@ -109,7 +109,7 @@ def emits(node: AnyNode, given: Shape, source: str = "") -> Shape:
                    zip(given[1:], node.padding, node.size, node.stride, strict=True))
         return given[0], *windows
     if isinstance(node, Flattening):
-        return _flatten(node, given)
+        return node.to or _flatten(node, given)
     return given
 
 

@@ -61,7 +61,9 @@ def _fields(
         return p.node, {"threshold": full["threshold"]}
     if dt is None:
         raise UnsupportedError(
-            "to-nir-dt", f"{p.name}.{p.node}: NIR needs a time constant for its decay and the graph has no dt"
+            "to-nir-dt",
+            f"{p.name}.{p.node}: NIR needs a time constant for its decay and the graph has no dt. Pass dt= where it is "
+            "made.",
         )
     tau, share = _tau(full["decay"], dt, integrator)
     membrane = {"r": full["gain"] / share, "v_leak": full["constant"] / share}

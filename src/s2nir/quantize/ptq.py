@@ -53,7 +53,7 @@ def quantize(
         scales = percentile_scales(ways, unit, percentile, scheme.limit)
         whole, over = _weights(ways, unit, scales, scheme)
         projections.update(zip(places, whole, strict=True))
-        populations.append(_population(p, scales[unit].reshape(p.shape), scheme, arithmetic))
+        populations.append(int_population(p, scales[unit].reshape(p.shape), arithmetic, scheme))
         notes.extend(_warnings(p, whole, over, scheme, found))
     network = Network(
         arithmetic=arithmetic,
@@ -98,12 +98,17 @@ def _weights(
     return whole, over
 
 
-def _population(p: Population, g: NDArray[np.float64], scheme: PTQ, arithmetic: Arithmetic) -> IntPopulation:
+def int_population(
+    p: Population, g: NDArray[np.float64], arithmetic: Arithmetic, scheme: PTQ | None = None
+) -> IntPopulation:
     """Threshold, leak, bias and v_reset in weight units, then in the state format.
+
+    g : `p.shape`, integer weight per real weight
 
     With S = g / (gain x syn_gain) integer membrane units per unit of the Graph: threshold S theta, leak S constant;
     a bias is g bias where the weights act.
     """
+    scheme = scheme or PTQ()
     gain = p.full("gain").reshape(p.shape)
     if p.current_based:
         gain = gain * p.full("syn_gain").reshape(p.shape)

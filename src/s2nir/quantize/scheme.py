@@ -1,13 +1,13 @@
-"""How a Graph becomes integers: the options of post-training quantization."""
+"""How a network becomes integers: the options of post-training quantization, and of training that knows of it."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, fields
-from numbers import Integral
+from numbers import Integral, Real
 
 from ..errors import QuantizeError
-from ..fixedpoint import Rounding
+from ..fixedpoint import Arithmetic, Rounding
 
 AUTO_CANDIDATES = (99.0, 99.5, 99.9, 99.99, 100.0)
 
@@ -62,15 +62,10 @@ class PTQ:
 
     def __post_init__(self) -> None:
         for name, kind in (("per", Per), ("rounding", Rounding), ("overflow", Overflow), ("bias", BiasPath)):
-            try:
-                object.__setattr__(self, name, kind(getattr(self, name)))
-            except ValueError:
-                allowed = ", ".join(repr(k.value) for k in kind)
-                raise QuantizeError(f"PTQ.{name}: found {getattr(self, name)!r}, allowed {allowed}") from None
+            _member(self, name, kind)
         if self.bits != "s4" and (not isinstance(self.bits, Integral) or not 2 <= self.bits <= 8):
             raise QuantizeError(f'PTQ.bits: found {self.bits!r}, allowed 2 to 8 or "s4"')
-        if self.percentile != "auto" and (isinstance(self.percentile, str) or not 0 < self.percentile <= 100):
-            raise QuantizeError(f'PTQ.percentile: found {self.percentile!r}, allowed above 0 up to 100, or "auto"')
+        _percentile("PTQ", self.percentile)
 
     @classmethod
     def board(cls, percentile: float = 100.0) -> PTQ:
@@ -92,8 +87,7 @@ class PTQ:
     @property
     def rules(self) -> dict[str, str]:
         """The options as text, by name."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {n: str(v.value if isinstance(v, enum.Enum) else v) for n, v in values.items()}
+        return _as_text(self)
 
     def __str__(self) -> str:
         assert isinstance(self.per, Per)
@@ -108,3 +102,86 @@ class PTQ:
         if not self.keep_v_reset:
             words.append("v_reset dropped")
         return ", ".join(words)
+
+
+class Threshold(enum.Enum):
+    """What becomes of a threshold in training: it is scaled with the weights, or learned as well."""
+
+    SCALED = "scaled"
+    LEARNED = "learned"
+
+
+class ScaleRule(enum.Enum):
+    """Where a scale comes from in training: a moving average of a percentile of |w|, or gradients [Esser2020]."""
+
+    EMA = "ema"
+    LSQ = "lsq"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QAT:
+    """Quantization-aware training: weights and thresholds are in integers while they are trained.
+
+    bits : 2 to 8
+    per : "channel" or "population"
+    threshold : "scaled" keeps the threshold and scales it with the weights; "learned" trains it, one per scale
+    scale : "ema" follows a percentile of the weights; "lsq" learns the step [Esser2020]
+    percentile : 0 < p <= 100 of |w|, or "auto": per scale, the one of least squared error of the weights
+    momentum : 0 <= m < 1, what the moving average keeps at each step of the optimizer
+    arithmetic : the state format that `eval()` runs in, "float32" or "fixed"
+
+    >>> QAT(bits=4).limit
+    7
+    """
+
+    bits: int = 8
+    per: Per | str = Per.CHANNEL
+    threshold: Threshold | str = Threshold.SCALED
+    scale: ScaleRule | str = ScaleRule.EMA
+    percentile: float | str = "auto"
+    momentum: float = 0.9
+    arithmetic: Arithmetic | str = Arithmetic.FLOAT32
+
+    def __post_init__(self) -> None:
+        kinds = (("per", Per), ("threshold", Threshold), ("scale", ScaleRule), ("arithmetic", Arithmetic))
+        for name, kind in kinds:
+            _member(self, name, kind)
+        if isinstance(self.bits, bool) or not isinstance(self.bits, Integral) or not 2 <= self.bits <= 8:
+            raise QuantizeError(f"QAT.bits: found {self.bits!r}, allowed 2 to 8")
+        _percentile("QAT", self.percentile)
+        if not isinstance(self.momentum, Real) or not 0 <= self.momentum < 1:
+            raise QuantizeError(f"QAT.momentum: found {self.momentum!r}, allowed from 0 to below 1")
+
+    @property
+    def limit(self) -> int:
+        """Q, the largest integer weight."""
+        return int(2 ** (self.bits - 1) - 1)
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """The options as text, by name."""
+        return _as_text(self)
+
+    def __str__(self) -> str:
+        r = self.rules
+        return f"QAT bits {r['bits']}, per {r['per']}, threshold {r['threshold']}, scale {r['scale']}"
+
+
+def _member(options: PTQ | QAT, name: str, kind: type[enum.Enum]) -> None:
+    """An option given as text becomes a member of its enumeration."""
+    try:
+        object.__setattr__(options, name, kind(getattr(options, name)))
+    except ValueError:
+        allowed = ", ".join(repr(k.value) for k in kind)
+        found = f"{type(options).__name__}.{name}: found {getattr(options, name)!r}"
+        raise QuantizeError(f"{found}, allowed {allowed}") from None
+
+
+def _percentile(owner: str, value: float | str) -> None:
+    if value != "auto" and (not isinstance(value, Real) or not 0 < value <= 100):
+        raise QuantizeError(f'{owner}.percentile: found {value!r}, allowed above 0 up to 100, or "auto"')
+
+
+def _as_text(options: PTQ | QAT) -> dict[str, str]:
+    values = {f.name: getattr(options, f.name) for f in fields(options)}
+    return {n: str(v.value if isinstance(v, enum.Enum) else v) for n, v in values.items()}

@@ -32,6 +32,7 @@ class Activity:
     synaptic_events : int, weights added, over all recordings
     cycles : float64 (cores), estimated cycles of each core's worst tick; 0 for input cores
     busiest_cycles : float64 (ticks), the same of the fullest core
+    all_cycles : float, estimated cycles of all cores, over all ticks and recordings
     overruns : int64 (cores), ticks whose estimate is over the tick
     budget : float64 (cores), cycles that a tick has
     """
@@ -44,6 +45,7 @@ class Activity:
     synaptic_events: int
     cycles: NDArray[np.float64]
     busiest_cycles: NDArray[np.float64]
+    all_cycles: float
     overruns: NDArray[np.int64]
     budget: NDArray[np.float64]
 
@@ -61,7 +63,7 @@ def measure(recording: Recording) -> Activity:
     packets = np.zeros((batch, cores), np.int64)
     worst, over_fifo, overruns = (np.zeros(cores, np.int64) for _ in range(3))
     busiest, busiest_cycles = np.zeros(ticks, np.int64), np.zeros(ticks)
-    cycles, total = np.zeros(cores), 0
+    cycles, total, every = np.zeros(cores), 0, 0.0
     for b in range(batch):
         tick, source, count = sent(recording, b)
         for place, p in enumerate(image.populations):
@@ -78,12 +80,13 @@ def measure(recording: Recording) -> Activity:
         busiest = np.maximum(busiest, arriving.max(axis=1, initial=0))
         over_fifo += (arriving > FIFO_PACKETS).sum(axis=0)
         total += int(added.sum())
+        every += float(taken.sum())
         cycles = np.maximum(cycles, taken.max(axis=0, initial=0))
         busiest_cycles = np.maximum(busiest_cycles, taken.max(axis=1, initial=0))
         overruns += (taken > cost.budget).sum(axis=0)
     return Activity(
         spikes=spikes, packets=packets, worst=worst, busiest=busiest, over_fifo=over_fifo, synaptic_events=total,
-        cycles=cycles, busiest_cycles=busiest_cycles, overruns=overruns, budget=cost.budget,
+        cycles=cycles, busiest_cycles=busiest_cycles, all_cycles=every, overruns=overruns, budget=cost.budget,
     )
 
 

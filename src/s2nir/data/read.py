@@ -1,0 +1,136 @@
+"""Event recordings from files: AEDAT 3.1, NumPy and HDF5. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..files import not_hdf5
+from .aedat import read_aedat
+from .events import EventArray, in_order, make_events
+
+COLUMNS = ("x", "y", "t", "p")
+KINDS = ".aedat (AEDAT 3.1), .npy, .npz, .h5 or .hdf5"
+MOST_EVENTS = 1 << 28
+LARGEST = {"x": 32767, "y": 32767, "t": (1 << 63) - 1, "p": 1}
+
+
+def read_events(path: str | Path) -> EventArray:
+    """Events of one recording, sorted by time; times are microseconds.
+
+    path : by its ending
+        .aedat : AEDAT 3.1
+        .npy : fields x, y, t, p; or (events, 4) with columns x, y, t, p; or, as tonic's copy of DVS128 Gesture has it,
+            with columns x, y, p and milliseconds, which is told by a third column of zeros and ones
+        .npz : arrays x, y, t, p
+        .h5, .hdf5 : datasets x, y, t, p, at the top or in a group "events"
+
+    Returns
+    -------
+    EVENT (events); polarity is 0 or 1, or -1 and 1, of which -1 becomes 0
+
+    Raises
+    ------
+    InputError
+        naming the path, what was found and what is allowed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is no file" if path.exists() else "there is no such file"
+        raise InputError(f"{path}: {what}; needed event recordings: {KINDS}")
+    readers = {".aedat": read_aedat, ".npy": _npy, ".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5}
+    if path.suffix.lower() not in readers:
+        raise InputError(f"{path}: found the ending {path.suffix!r}, allowed {KINDS}")
+    return readers[path.suffix.lower()](path)
+
+
+def _npy(path: Path) -> EventArray:
+    try:
+        array: Any = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as .npy without unpickling ({error})") from None
+    return from_array(array, str(path))
+
+
+def from_array(array: Any, where: str) -> EventArray:
+    """Events from an array with fields, or (events, 4)."""
+    if array.dtype.names is not None:
+        missing = [name for name in COLUMNS if name not in array.dtype.names]
+        if missing or array.ndim != 1:
+            raise InputError(f"{where}: found fields {array.dtype.names} {array.shape}, needed x, y, t, p (events)")
+        return _events({name: array[name] for name in COLUMNS}, where)
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise InputError(f"{where}: found {array.dtype} {array.shape}, needed fields x, y, t, p or (events, 4)")
+    x, y, third, last = array.T
+    if array.shape[0] and np.isin(third, (0, 1)).all() and not np.isin(last, (-1, 0, 1)).all():
+        return _events({"x": x, "y": y, "t": np.asarray(last, np.float64) * 1000, "p": third}, where)
+    return _events({"x": x, "y": y, "t": third, "p": last}, where)
+
+
+def _npz(path: Path) -> EventArray:
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            names = list(found.files)
+            size = sum(entry.file_size for entry in found.zip.infolist())
+            if size > MOST_EVENTS * 32:
+                raise InputError(f"{path}: unpacks to {size} bytes, over {MOST_EVENTS * 32}")
+            missing = [name for name in COLUMNS if name not in names]
+            if missing:
+                raise InputError(f"{path}: found arrays {', '.join(names)}; needed x, y, t, p")
+            columns = {name: found[name] for name in COLUMNS}
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
+        raise InputError(f"{path}: cannot be read as .npz without unpickling ({error})") from None
+    return _events(columns, str(path))
+
+
+def _hdf5(path: Path) -> EventArray:
+    import h5py
+
+    fault = not_hdf5(path, "an HDF5 file with events")
+    if fault:
+        raise InputError(f"{path}: {fault}")
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            at = file
+            if isinstance(file.get("events", getlink=True), h5py.HardLink) and isinstance(file["events"], h5py.Group):
+                at = file["events"]
+            columns = {}
+            for name in COLUMNS:
+                own = isinstance(at.get(name, getlink=True), h5py.HardLink)
+                data = at[name] if own else None
+                if not isinstance(data, h5py.Dataset) or data.is_virtual or data.external:
+                    raise InputError(
+                        f"{path}: found {', '.join(at) or 'nothing'} in {at.name!r}; needed datasets x, y, t, p in "
+                        "this file, at the top or in a group 'events'"
+                    )
+                if data.ndim != 1 or data.size > MOST_EVENTS:
+                    raise InputError(f"{path}: {data.name} is {data.shape}, needed (events), at most {MOST_EVENTS}")
+                columns[name] = data[()]
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as HDF5 ({error})") from None
+    return _events(columns, str(path))
+
+
+def _events(columns: Mapping[str, Any], where: str) -> EventArray:
+    """Columns of whole numbers as events, sorted by time."""
+    whole = {}
+    for name, values in columns.items():
+        array = np.asarray(values)
+        if array.ndim != 1 or array.dtype.kind not in "biuf":
+            raise InputError(f"{where}, {name}: found {array.dtype} {array.shape}, needed numbers (events)")
+        if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.floor(array)).all()):
+            raise InputError(f"{where}, {name}: found values that are not whole numbers; times are microseconds")
+        if name == "p" and array.size and array.dtype.kind != "b" and array.min() == -1:
+            array = np.where(array == -1, 0, array)
+        if array.size and not 0 <= array.min() <= array.max() <= LARGEST[name]:
+            raise InputError(f"{where}, {name}: found {array.min()}..{array.max()}, allowed 0..{LARGEST[name]}")
+        whole[name] = array.astype(np.int64)
+    sizes = {name: array.size for name, array in whole.items()}
+    if len(set(sizes.values())) > 1:
+        raise InputError(f"{where}: x, y, t and p differ in length: {sizes}")
+    return in_order(make_events(whole["x"], whole["y"], whole["t"], whole["p"]))

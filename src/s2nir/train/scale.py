@@ -1,0 +1,137 @@
+"""The scale of each population in training: followed by a moving average, or learned."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ..quantize import QAT, Per, ScaleRule
+
+if TYPE_CHECKING:
+    from .layers import Way
+
+CANDIDATES = (70.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9, 100.0)
+"""Percentiles that "auto" tries; few bits want a low one (a ternary grid on Gaussian weights about 78)."""
+
+
+class _Round(torch.autograd.Function):
+    """Round to the nearest integer, ties to even; the gradient passes straight through."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.round()
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> Tensor:
+        return grad[0]
+
+
+def straight_round(x: Tensor) -> Tensor:
+    """Rounded values; for the gradient, as if they were not."""
+    return cast(Tensor, _Round.apply(x))  # type: ignore[no-untyped-call]
+
+
+def spread(values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """One value per unit as a shape that broadcasts over neurons of `shape`, units being runs of neurons."""
+    if values.numel() == 1:
+        return values.reshape(())
+    if shape and shape[0] == values.numel():
+        return values.reshape(-1, *[1] * (len(shape) - 1))
+    return values.repeat_interleave(math.prod(shape) // values.numel()).reshape(shape)
+
+
+class Scale(nn.Module):
+    """g of one population: integer weight per real weight, shape (units); a unit is a channel, or all of it.
+
+    ways : the weights that lead into the population, kept outside of the module's own parameters
+    """
+
+    g: Tensor
+
+    def __init__(self, options: QAT, ways: tuple[Way, ...]) -> None:
+        super().__init__()
+        self.options = options
+        self.ways = ways
+        self.frozen = False
+        self._seen: tuple[int, ...] | None = None
+        first = self._wanted()
+        if options.scale is ScaleRule.LSQ:
+            self.step = nn.Parameter((1.0 / first).float())
+            count = sum(way.rows().numel() for way in ways) / first.numel()
+            self.damped = 1.0 / math.sqrt(count * options.limit)  # [Esser2020], section 2.2
+        else:
+            self.register_buffer("g", first)
+
+    @property
+    def limit(self) -> int:
+        return self.options.limit
+
+    def value(self) -> Tensor:
+        """g, without a gradient: float64 (units)."""
+        if self.options.scale is ScaleRule.LSQ:
+            return 1.0 / self._positive().detach().double()
+        return self.g
+
+    def now(self) -> Tensor:
+        """g for a step of training; follows the weights, or carries the gradient of the learned step."""
+        if self.options.scale is ScaleRule.LSQ:
+            step = self._positive()
+            damped = step * self.damped
+            return 1.0 / (damped + (step - damped).detach())
+        self._observe()
+        return self.g.float()
+
+    def _positive(self) -> Tensor:
+        return cast(Tensor, self.step).clamp_min(1e-12)
+
+    def _observe(self) -> None:
+        """Move g towards what the weights want, once per change of the weights."""
+        seen = tuple(way.version() for way in self.ways)
+        if self.frozen or seen == self._seen:
+            return
+        if self._seen is not None:
+            m = self.options.momentum
+            with torch.no_grad():  # the average is of the step, 1 / g, which is what a percentile gives
+                self.g.copy_(1.0 / (m / self.g + (1.0 - m) / self._wanted()))
+        self._seen = seen
+
+    @torch.no_grad()
+    def _wanted(self) -> Tensor:
+        """Q / percentile(|w|) per unit; the maximum where the percentile is 0, and 1 where all are 0."""
+        parts = [way.rows().abs().double() for way in self.ways]
+        if self.options.per is Per.POPULATION:
+            parts = [p.reshape(1, -1) for p in parts]
+        pool = torch.cat(parts, dim=1)
+        top = pool.amax(dim=1)
+        if self.options.percentile == "auto":
+            at = self._least_error(pool)
+        else:
+            at = _percentile(pool, float(self.options.percentile))
+        at = torch.where(at > 0, at, top)
+        return torch.where(at > 0, self.limit / at.clamp_min(1e-30), torch.ones_like(at))
+
+    def _least_error(self, pool: Tensor) -> Tensor:
+        """Per unit, the percentile that leaves the least squared error of the weights."""
+        best = _percentile(pool, 100.0)
+        least = torch.full_like(best, math.inf)
+        for p in CANDIDATES:
+            at = _percentile(pool, p)
+            step = (at / self.limit).clamp_min(1e-30)[:, None]
+            error = (pool - (pool / step).round().clamp_max(self.limit) * step).square().sum(dim=1)
+            better = (error < least) & (at > 0)
+            best, least = torch.where(better, at, best), torch.where(better, error, least)
+        return best
+
+
+def _percentile(pool: Tensor, p: float) -> Tensor:
+    """Linear interpolation along the last axis, as NumPy's."""
+    if p == 100.0:
+        return pool.amax(dim=1)
+    ordered = pool.sort(dim=1).values
+    place = p / 100.0 * (pool.shape[1] - 1)
+    low = int(place)
+    high = min(low + 1, pool.shape[1] - 1)
+    return ordered[:, low] + (ordered[:, high] - ordered[:, low]) * (place - low)

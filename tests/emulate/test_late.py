@@ -1,0 +1,42 @@
+"""Late resets on the fast way: neurons spike in nearly every tick, so what is kept outgrows its room again and again,
+and a late reset meets the place where a run goes on."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import s2nir
+from s2nir.emulate import reference
+from s2nir.graph import Dense, Graph, Population, Projection, Reset
+
+N, STEPS = 300, 60
+
+
+@pytest.mark.parametrize("arithmetic", ["float32", "fixed"])
+@pytest.mark.parametrize("current", [False, True])
+@pytest.mark.parametrize("reset", [Reset.SUBTRACT, Reset.ZERO])
+def test_late_resets_where_the_output_outgrows_its_room(reset, current, arithmetic):
+    rng = np.random.default_rng(3)
+    synapse = dict(syn_decay=0.4, syn_gain=1.0) if current else {}
+    cells = Population(name="n", node="CubaLIF" if current else "LIF", shape=(N,), decay=0.9, gain=1.0, constant=0.05,
+                       bias=rng.normal(0.3, 0.2, N), threshold=1.5 if current else 0.5, v_reset=0.0, reset=reset,
+                       reset_late=True, **synapse)
+    graph = Graph(
+        dt=1e-3, populations=(Population(name="in", node="Input", shape=(20,)), cells),
+        projections=(
+            Projection(source="in", target="n", connection=Dense(weight=rng.normal(0.1, 0.2, (N, 20)))),
+        ),
+        outputs={"out": "n"},
+    )
+    x = (rng.random((2, STEPS, 20)) < 0.5).astype(np.uint8)
+    network = s2nir.quantize(graph, arithmetic=arithmetic)
+    slow, fast = reference(network, x), s2nir.run(s2nir.compile(network), x, record=("spikes", "voltages"))
+    spikes = fast.spikes["n"]
+    assert spikes.sum() > 2 * 4 * (N + 20) + 2 * 1024  # more than the room of a fresh run, twice
+    lag = slow.lags["n"]
+    assert np.array_equal(slow.spikes["n"][:, lag : lag + STEPS], spikes)
+    other = s2nir.quantize(dataclasses.replace(graph, populations=(
+        graph["in"], dataclasses.replace(graph["n"], reset_late=False))), arithmetic=arithmetic)
+    immediate = s2nir.run(s2nir.compile(other), x).spikes["n"]
+    assert (immediate != spikes).sum() > 100

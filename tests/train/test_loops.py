@@ -1,0 +1,183 @@
+"""Layer by layer over whole recordings: the same spikes and gradients as step by step, and the same as the chip."""
+
+import numpy as np
+import pytest
+
+import s2nir
+from s2nir import QAT
+
+torch = pytest.importorskip("torch")
+snn = pytest.importorskip("snntorch")
+
+from snntorch import utils  # noqa: E402  after importorskip
+from torch import nn  # noqa: E402
+
+from s2nir.train import Fit, TorchRun, decisions, over_time, prepare_qat  # noqa: E402
+from train.nets import Skip, conv_net, lif, louder  # noqa: E402
+
+SHAPE = (2, 12, 12)
+
+
+class Step(torch.autograd.Function):
+    """Fast sigmoid that keeps float64, which snnTorch's own does not."""
+
+    @staticmethod
+    def forward(ctx, v):
+        ctx.save_for_backward(v)
+        return (v > 0).to(v.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad / (1 + 9.7 * ctx.saved_tensors[0].abs()) ** 2
+
+
+def drive(steps=25, batch=3, seed=0, rate=0.4):
+    return (torch.rand(steps, batch, *SHAPE, generator=torch.Generator().manual_seed(seed)) < rate).double()
+
+
+def gradients(module, spikes):
+    module.zero_grad()
+    weight = torch.linspace(-1, 1, spikes.numel(), dtype=torch.float64).reshape(spikes.shape)
+    (spikes * weight).sum().backward()
+    return {n: p.grad.clone() for n, p in module.named_parameters() if p.grad is not None}
+
+
+CASES = {
+    "subtract": lambda: conv_net(spike_grad=Step.apply),
+    "zero": lambda: conv_net(spike_grad=Step.apply, reset_mechanism="zero"),
+    "none": lambda: conv_net(spike_grad=Step.apply, reset_mechanism="none"),
+    "learned threshold": lambda: conv_net(spike_grad=Step.apply, learn_threshold=True),
+    "zero, learned threshold": lambda: conv_net(spike_grad=Step.apply, reset_mechanism="zero", learn_threshold=True),
+    "learned decay": lambda: conv_net(spike_grad=Step.apply, learn_beta=True),
+    "restored": lambda: conv_net(spike_grad=Step.apply, reset_delay=False),
+    "synaptic": lambda: conv_net(spike_grad=Step.apply, kind="Synaptic", alpha=0.7),
+}
+
+
+@pytest.mark.parametrize("prepared", [None, QAT(bits=4), QAT(bits=8, scale="lsq", threshold="learned")])
+@pytest.mark.parametrize("name", CASES)
+def test_over_time_is_a_loop_over_steps(name, prepared):
+    torch.manual_seed(2)
+    module = louder(CASES[name](), 1.5 if name == "none" else 4)
+    if prepared is not None:
+        module = prepare_qat(module, prepared)
+    module = module.double()
+    x = drive()
+    utils.reset(module)
+    slow = torch.stack([module(now) for now in x])
+    expected = gradients(module, slow)
+    fast = over_time(module, x)
+    assert 0 < slow.mean() < 1
+    assert int((slow != fast).sum()) == 0
+    found = gradients(module, fast)
+    assert found.keys() == expected.keys()
+    for key, gradient in expected.items():
+        # QAT quantizes in float32 (g is kept so), hence no exact zero there
+        assert torch.allclose(found[key], gradient, rtol=1e-5, atol=1e-6 * float(gradient.abs().max())), key
+
+
+def test_over_time_leaves_hidden_states_and_refuses_what_it_cannot_see():
+    module = louder(conv_net())
+    utils.reset(module)
+    x = drive().float()
+    module(x[0])
+    before = module[1].mem.clone()
+    over_time(module, x)
+    assert torch.equal(module[1].mem, before)
+    with pytest.raises(s2nir.S2NirError, match=r"found a Skip, needed an nn\.Sequential"):
+        over_time(Skip(), x)
+
+
+@pytest.mark.parametrize("arithmetic", ["float32", "fixed"])
+@pytest.mark.parametrize(
+    ("mechanism", "late"), [("subtract", True), ("subtract", False), ("zero", False), ("none", False)]
+)
+def test_torch_run_is_the_emulator(mechanism, late, arithmetic):
+    torch.manual_seed(1)
+    net = louder(conv_net(reset_mechanism=mechanism, bias=mechanism != "none"), 2 if mechanism == "none" else 4)
+    graph = s2nir.from_snntorch(net, SHAPE)
+    if not late:
+        graph = with_reset(graph, mechanism)
+    network = s2nir.quantize(graph, s2nir.PTQ(bits=5), arithmetic=arithmetic)
+    x = drive()
+    chip = s2nir.run(s2nir.compile(network), x.transpose(0, 1).numpy().astype(np.uint8)).spikes
+    ours = TorchRun(network)(x)
+    for name, spikes in ours.items():
+        assert np.array_equal(spikes.transpose(0, 1).numpy().reshape(chip[name].shape), chip[name])
+    assert sum(0 < s.float().mean() < 1 for s in ours.values()) >= 3
+    real = TorchRun(graph)(x)  # float32 against float64
+    exact = graph.simulate(x.transpose(0, 1).numpy()).spikes
+    for name, spikes in real.items():
+        assert (spikes.transpose(0, 1).numpy().reshape(exact[name].shape) != exact[name]).mean() < 1e-3
+
+
+def with_reset(graph, mechanism):
+    import dataclasses
+
+    immediate = dict(reset=mechanism, reset_late=False)
+    changed = [p if p.is_input else dataclasses.replace(p, **immediate) for p in graph.populations]
+    return dataclasses.replace(graph, populations=tuple(changed))
+
+
+def test_torch_run_says_what_it_does_not_run():
+    torch.manual_seed(0)
+    loop = nn.Sequential(nn.Linear(4, 3), lif("RLeaky", linear_features=3))
+    with pytest.raises(s2nir.S2NirError, match="loops or delays"):
+        TorchRun(s2nir.from_snntorch(loop, (4,)))
+
+
+def data(n, seed):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 5
+    x = (rng.random((n, 8, *SHAPE)) < 0.1 + 0.1 * y[:, None, None, None, None]).astype(np.uint8)
+    return x, y
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
+    def fresh():
+        torch.manual_seed(0)
+        return louder(conv_net(), 3)
+
+    options, train, validation = Fit(epochs=3, batch=8, anneal=True, seed=4), data(20, 0), data(10, 1)
+    whole = fresh()
+    history = options(whole, train, validation)
+    killed, file = fresh(), tmp_path / "run.pt"
+
+    def stop(epoch):
+        if epoch["epoch"] == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        options(killed, train, validation, checkpoint=file, progress=stop)
+    again = louder(conv_net(), 1)
+    resumed = options(again, train, validation, checkpoint=file)
+    assert resumed.epochs == history.epochs
+    assert resumed.best == history.best
+    for key, value in whole.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value), key
+    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(s2nir.S2NirError, match="other options"):
+        Fit(epochs=4, seed=4)(fresh(), train, validation, checkpoint=file)
+    with pytest.raises(s2nir.S2NirError, match="no recordings"):
+        options(fresh(), (train[0][:0], train[1][:0]), validation)
+
+
+def test_the_best_epoch_is_chosen_on_validation_alone():
+    torch.manual_seed(0)
+    module = louder(conv_net(), 3)
+    validation = data(10, 1)
+    history = Fit(epochs=4, batch=8)(module, data(20, 0), validation)
+    best = max(e["validation"] for e in history.epochs)
+    assert history.epochs[history.best]["validation"] == best
+    assert float((decisions(module, validation[0]) == validation[1]).mean()) == best
+    weights = max(float(p.detach().abs().max()) for p in module.parameters())
+    assert weights <= 1.0
+    assert not module.training
+
+
+def test_decisions_tie_to_the_lowest_index():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(288, 5, bias=False), lif())
+    with torch.no_grad():
+        module[1].weight.zero_()
+        module[1].weight[2:4] = 1.0
+    assert decisions(module, data(3, 0)[0]).tolist() == [2, 2, 2]
