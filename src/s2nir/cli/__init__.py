@@ -1,4 +1,4 @@
-"""The command line: `s2nir check, quantize, map, run, report, demo`."""
+"""The command line: `s2nir check, quantize, map, run, report, bench, demo`."""
 
 from .parser import main, parser
 
