@@ -15,7 +15,8 @@ pytest.importorskip("torch")
 pytest.importorskip("snntorch")
 
 TINY = dataclasses.replace(
-    preset("dvs-gesture", "fast"), train=22, validation=11, test=11, epochs=2, fine=1, grid=5, steps=12, reference=1,
+    preset("dvs-gesture", "fast"), train=22, validation=11, test=11, epochs=4, fine=1, grid=5, steps=20, reference=1,
+    batch=2, rate=2e-2,
     bits=(8, 2), trained_bits=(2,), percentiles=(99.0, "auto"),
 )
 
@@ -36,7 +37,7 @@ def killed_at(words):
 def finished(tmp_path_factory):
     """A benchmark that was killed twice on its way, and its folder."""
     folder = tmp_path_factory.mktemp("bench") / "run"
-    for words in ("epoch 1 of 2", "ptq-2-auto-channel: accuracy"):
+    for words in ("epoch 2 of 4", "ptq-2-auto-channel: accuracy"):
         with pytest.raises(Killed):
             benchmark(Source(preset=TINY), folder, killed_at(words), device="cpu")
     said = []
@@ -52,6 +53,13 @@ def test_a_killed_benchmark_goes_on_to_the_same_results(finished, tmp_path):
     assert not list(folder.rglob("*.part"))
 
 
+def test_seeds_in_processes_of_their_own_change_no_figure(finished, tmp_path):
+    results, _, _ = finished
+    both = dataclasses.replace(TINY, seeds=2)
+    found = benchmark(Source(preset=both), tmp_path / "two", device="cpu", jobs=2)
+    assert found["seeds"][0] == results["seeds"][0] != found["seeds"][1]
+
+
 def test_the_table_holds_what_was_asked_for(finished):
     results, folder, _ = finished
     assert [r["row"] for r in results["rows"]] == [r.name for r in rows(TINY)]
@@ -60,7 +68,7 @@ def test_the_table_holds_what_was_asked_for(finished):
     for row in results["rows"]:
         assert row["recordings"] == (5 if row["percentile"] == 99.0 or row["per"] == "population" else 11)
         assert 0 <= row["accuracy"] <= 1
-        assert len(row["accuracy_by_tick"]) == 12
+        assert len(row["accuracy_by_tick"]) == 20
         assert row["accuracy_by_tick"][-1] == pytest.approx(row["accuracy"], abs=1e-4)
         assert len(line(results, row)) == len(HEAD)
         if row["bits"]:
@@ -68,6 +76,8 @@ def test_the_table_holds_what_was_asked_for(finished):
                                         "reference_recordings": 1}
             assert row["cores"] > 10
             assert 0 < row["energy_j"][0] < row["energy_j"][1]
+    said = {r["row"]: r for r in results["rows"]}["float"]["spikes_per_recording"]
+    assert all(v > 0 for v in said.values())  # a silent network would be alike everywhere
     assert {g["row"] for g in results["gaps"]} == {"ptq-8-auto-channel", "ptq-2-auto-channel", "qat-2-channel"}
     assert results["synthetic"] is True
     assert results["data"] == "synthetic gestures"
@@ -100,7 +110,7 @@ def test_intervals_cover_as_often_as_they_say():
 def test_another_benchmark_is_refused_a_folder(finished, tmp_path):
     _, folder, _ = finished
     with pytest.raises(s2nir.S2NirError, match=r"holds another benchmark \(steps differ\)"):
-        benchmark(Source(preset=dataclasses.replace(TINY, steps=13)), folder, device="cpu")
+        benchmark(Source(preset=dataclasses.replace(TINY, steps=21)), folder, device="cpu")
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(s2nir.S2NirError, match="holds no benchmark"):
         benchmark(Source(preset=TINY), tmp_path, device="cpu")

@@ -7,11 +7,15 @@ end `results.json`, `results.html` and `results.png`.
 from __future__ import annotations
 
 import json
+import os
 import platform
+import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +45,15 @@ class Teller:
     done: Callable[[int, int], Any] = lambda finished, total: None
 
 
-def benchmark(source: Source, folder: Path, teller: Teller | None = None, device: str | None = None) -> dict[str, Any]:
+def benchmark(
+    source: Source, folder: Path, teller: Teller | None = None, device: str | None = None, jobs: int = 1
+) -> dict[str, Any]:
     """Run what is not there yet, write the results, and return them.
 
     source : the preset and where its recordings come from
     folder : made where it is not there; one that holds another benchmark is refused
     device : "cpu" or "cuda" for training and PyTorch; None takes a GPU where there is one
+    jobs : seeds at once, each in a process of its own on its share of the cores; changes no figure
 
     Raises
     ------
@@ -61,12 +68,42 @@ def benchmark(source: Source, folder: Path, teller: Teller | None = None, device
     for split in ("train", "validation", "test"):
         teller.step(f"frames of {source.said}: {split}")
         sets[split] = source.frames(split, folder, teller.done)
-    for seed in range(p.seeds):
-        _Seed(source, folder / f"seed{seed}", seed, sets, teller, device).run()
+    _all_seeds(source, folder, sets, teller, device, jobs)
     results = summarize(source, _facts(device), _read(folder, p))
     write_whole(folder / "results.json", lambda f: f.write((json.dumps(results, indent=1) + "\n").encode()))
     _pictures(results, folder, teller)
     return results
+
+
+def _all_seeds(
+    source: Source, folder: Path, sets: dict[str, Frames], teller: Teller, device: str, jobs: int
+) -> None:
+    seeds = range(source.preset.seeds)
+    if jobs < 1:
+        raise InputError(f"jobs: found {jobs}, allowed from 1")
+    if min(jobs, len(seeds)) == 1:
+        for seed in seeds:
+            _Seed(source, folder / f"seed{seed}", seed, sets, teller, device).run()
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _share, (threads,)) as pool:
+        for done in as_completed([pool.submit(_one_seed, source, folder, seed, device) for seed in seeds]):
+            teller.step(f"seed {done.result()}: all rows are there")
+
+
+def _share(threads: int) -> None:
+    """A process takes its share of the cores: two that want all of them stand in each other's way."""
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def _one_seed(source: Source, folder: Path, seed: int, device: str) -> int:
+    """A seed in a process of its own; it reads the frames again, and tells its steps on stderr."""
+    teller = Teller(step=lambda words: print(words, file=sys.stderr, flush=True))
+    sets = {split: source.frames(split, folder, teller.done) for split in ("train", "validation", "test")}
+    _Seed(source, folder / f"seed{seed}", seed, sets, teller, device).run()
+    return seed
 
 
 def _pictures(results: dict[str, Any], folder: Path, teller: Teller) -> None:

@@ -179,7 +179,7 @@ def bench(args: argparse.Namespace, out: Console) -> Answer:
     folder = Path(args.output or f"s2nir-bench/{name}-{args.preset}")
     out.message(f"{source.said}, preset {args.preset}; kept in {folder}, where a killed run goes on")
     with out.steps() as (step, done):
-        results = benchmark(source, folder, Teller(step=step, done=done), args.device)
+        results = benchmark(source, folder, Teller(step=step, done=done), args.device, args.jobs)
     lines = [line(results, row) for row in results["rows"]]
     out.table(HEAD, lines, f"{results['data']}, preset {args.preset}, {results['plan']['seeds']} seed(s)")
     out.say(f"results: {folder / 'results.html'}")

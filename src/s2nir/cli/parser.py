@@ -246,6 +246,7 @@ def _bench_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seeds", type=_whole(1), metavar="N", help="how often all of it is done and trained")
     command.add_argument("-o", "--output", metavar="FOLDER", help="where all of it is kept, also to go on after a kill "
                          "(default s2nir-bench/NAME-PRESET)")
+    command.add_argument("--jobs", type=_whole(1), default=1, metavar="N", help="seeds at once, each in a process")
     command.add_argument("--device", choices=("cpu", "cuda"), help="of the training; default a GPU where there is one")
 
 

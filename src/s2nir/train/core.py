@@ -63,6 +63,42 @@ class Core:
         fired = v > theta if self.population.compare is Compare.GREATER else v >= theta
         return v if late else self._reset(v, fired, theta), i, fired
 
+    @torch.no_grad()
+    def run(self, slots: Tensor) -> Tensor:
+        """Spikes (steps, batch, *shape) from rest, uint8; slots : (steps, batch, *shape)"""
+        found = torch.zeros(slots.shape, dtype=torch.uint8, device=slots.device)
+        current = self.values["syn_decay"] is not None
+        if self.fixed or current or self.values["threshold"] is None:
+            v, last = self.zeros(slots[0]), None
+            i = self.zeros(slots[0]) if current else None
+            for t, slot in enumerate(slots):
+                v, i, last = self.step(v, i, slot, last)
+                found[t] = last
+            return found
+        self._run_leaky(slots, found)
+        return found
+
+    def _run_leaky(self, slots: Tensor, found: Tensor) -> None:
+        """`step` of a leaky float32 neuron, the same operations in place; a sum with 0 is left out."""
+        theta, decay, offset = (self.values[n] for n in ("threshold", "decay", "offset"))
+        assert theta is not None
+        shifted = offset is not None and bool(offset.any())
+        reset, late = self.population.reset, self.population.reset_late
+        compare = torch.gt if self.population.compare is Compare.GREATER else torch.ge
+        assert decay is not None
+        v = torch.zeros_like(slots[0], dtype=torch.float32)
+        fired = torch.zeros_like(v)
+        for t, slot in enumerate(slots):
+            v.mul_(decay).add_(slot)
+            if shifted:
+                v.add_(offset)  # type: ignore[arg-type]
+            if late:
+                _reset_in_place(v, fired, theta, reset)
+            compare(v, theta, out=fired)
+            if not late:
+                _reset_in_place(v, fired, theta, reset)
+            found[t] = fired
+
     def _reset(self, v: Tensor, who: Tensor, theta: Tensor) -> Tensor:
         if self.population.reset is Reset.SUBTRACT:
             return torch.where(who, self._add(v, -theta), v)
@@ -101,3 +137,10 @@ class Core:
 
     def _held(self, values: Tensor) -> Tensor:
         return values.clamp(INT32_MIN, INT32_MAX)
+
+
+def _reset_in_place(v: Tensor, fired: Tensor, theta: Tensor, reset: Reset) -> None:
+    if reset is Reset.SUBTRACT:
+        v.sub_(fired * theta)  # the product is theta or 0, exactly
+    elif reset is Reset.ZERO:
+        v.masked_fill_(fired.bool(), 0.0)

@@ -69,7 +69,7 @@ def _through(spike_grad: Callable[[Tensor], Tensor], over: Tensor, grad: Tensor)
 
 def _reset(v: Tensor, who: Tensor, theta: Tensor, reset: str) -> None:
     if reset == "subtract":
-        v.sub_(who * theta)
+        v.addcmul_(who, theta, value=-1.0)  # who is 0 or 1, so the product is exact
     elif reset == "zero":
         v.mul_(1 - who)
 

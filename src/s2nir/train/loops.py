@@ -68,6 +68,8 @@ def _neuron(layer: Any, x: Tensor) -> Tensor:
         bias = layer.bias(shape)
         current = x if bias is None else x + bias
         return fused.leaky(current, layer.decay(), layer.theta(shape), layer.spike_grad, layer.reset_mechanism, False)
+    if isinstance(layer, Quantized) and not layer.training and not layer.recurs:
+        return layer.core(tuple(x.shape[2:])).run(x).float()
     if type(layer) is snn.Leaky and _plain(layer):
         return fused.leaky(x, layer.beta.clamp(0, 1), layer.threshold, layer.spike_grad, layer.reset_mechanism, True)
     return _stepped(layer, x)

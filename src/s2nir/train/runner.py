@@ -74,15 +74,7 @@ class TorchRun:
         shape = core.population.shape
         parts = [_arriving(q, w, sent[q.source]) for q, w in self.ways[name]]
         slot = sum(parts[1:], start=parts[0])
-        slot = slot.reshape(len(slot), -1, *shape)
-        v = core.zeros(slot[0])
-        i = core.zeros(slot[0]) if core.population.current_based else None
-        fired = torch.zeros(slot[0].shape, dtype=torch.bool, device=slot.device)
-        found = torch.empty(slot.shape, dtype=torch.uint8, device=slot.device)
-        for t, now in enumerate(slot):
-            v, i, fired = core.step(v, i, now, fired)
-            found[t] = fired
-        return found
+        return core.run(slot.reshape(len(slot), -1, *shape))
 
 
 def _arriving(q: Projection, weight: Tensor, sent: Tensor) -> Tensor:
