@@ -1,7 +1,8 @@
 """Training of an nn.Sequential on frames, as the DVS gesture paper does it, and its decisions on a data set.
 
 Backpropagation through all steps, Adam, gradients clipped by norm, weights clamped, a loss on spike counts; the state
-with the best validation accuracy is kept. A checkpoint after each epoch makes a killed training go on where it was.
+with the best validation accuracy is kept, the later of equals. A checkpoint after each epoch lets a killed training go
+on where it was.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class _Run:
     def keep(self, epoch: int, loss: float, right: float) -> None:
         best = max((e["validation"] for e in self.history.epochs), default=-1.0)
         self.history.epochs.append({"epoch": epoch, "loss": loss, "validation": right})
-        if right > best:
+        if right >= best:
             self.history.best = epoch
             self.best = copy.deepcopy(self.module.state_dict())
         if self.checkpoint is not None:
