@@ -99,8 +99,18 @@ def _share(threads: int) -> None:
 
 
 def _one_seed(source: Source, folder: Path, seed: int, device: str) -> int:
-    """A seed in a process of its own; it reads the frames again, and tells its steps on stderr."""
-    teller = Teller(step=lambda words: print(words, file=sys.stderr, flush=True))
+    """A seed in a process of its own; it reads the frames again, tells its steps on stderr, and ends with its parent."""
+    parent = os.getppid()
+
+    def alive() -> None:
+        if os.getppid() != parent:
+            raise SystemExit("the benchmark was killed")
+
+    def step(words: str) -> None:
+        alive()
+        print(words, file=sys.stderr, flush=True)
+
+    teller = Teller(step=step, done=lambda finished, total: alive())
     sets = {split: source.frames(split, folder, teller.done) for split in ("train", "validation", "test")}
     _Seed(source, folder / f"seed{seed}", seed, sets, teller, device).run()
     return seed
