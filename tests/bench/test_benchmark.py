@@ -16,7 +16,7 @@ pytest.importorskip("snntorch")
 
 TINY = dataclasses.replace(
     preset("dvs-gesture", "fast"), train=22, validation=11, test=11, epochs=4, fine=1, grid=5, steps=20, reference=1,
-    batch=2, rate=2e-2,
+    batch=2, rate=2e-2, tick_us=100_000,
     bits=(8, 2), trained_bits=(2,), percentiles=(99.0, "auto"),
 )
 
@@ -77,7 +77,7 @@ def test_the_table_holds_what_was_asked_for(finished):
             assert row["cores"] > 10
             assert 0 < row["energy_j"][0] < row["energy_j"][1]
     said = {r["row"]: r for r in results["rows"]}["float"]["spikes_per_recording"]
-    assert sum(v > 0 for v in said.values()) >= 4, said  # a silent network would be alike everywhere
+    assert all(v > 0 for v in said.values()), said  # a silent network would be alike everywhere
     assert {g["row"] for g in results["gaps"]} == {"ptq-8-auto-channel", "ptq-2-auto-channel", "qat-2-channel"}
     assert results["synthetic"] is True
     assert results["data"] == "synthetic gestures"

@@ -39,7 +39,12 @@ def test_random_networks_load_or_are_refused_and_come_back_the_same(tmp_path_fac
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", S2NirWarning)
         contract_report(drawn[0], **drawn[1])
-        back = to_nir(graph)
+        try:
+            back = to_nir(graph)
+        except UnsupportedError as error:  # a shape that was repaired on loading, as only dimensions of size 1 are
+            assert error.rule == "to-nir-shape"
+            assert any(1 in p.shape and len(p.shape) > 1 for p in graph.populations)
+            return
         assert load(back).digest == graph.digest
         nir.write(path, back)
         assert load(path).digest == graph.digest

@@ -99,7 +99,7 @@ def _share(threads: int) -> None:
 
 
 def _one_seed(source: Source, folder: Path, seed: int, device: str) -> int:
-    """A seed in a process of its own; it reads the frames again, tells its steps on stderr, and ends with its parent."""
+    """A seed in a process of its own; it reads the frames again, tells its steps on stderr, ends with its parent."""
     parent = os.getppid()
 
     def alive() -> None:
