@@ -71,7 +71,7 @@ NMNIST = {
         Preset(name="fast", dataset="nmnist", tick_us=5_000, steps=60, train=None, validation=None, test=None,
                epochs=15, fine=5, seeds=1, grid=200, reference=2, trained_bits=(8, 4), size=34),
         Preset(name="gaps", dataset="nmnist", tick_us=5_000, steps=60, train=None, validation=None, test=None,
-               epochs=30, fine=10, seeds=3, grid=200, reference=2, size=34),
+               epochs=24, fine=6, seeds=3, grid=200, reference=2, size=34),
         Preset(name="paper", dataset="nmnist", tick_us=1_000, steps=300, train=None, validation=None, test=None,
                epochs=50, fine=15, seeds=3, grid=200, reference=2, anneal=False, size=34),
     )
