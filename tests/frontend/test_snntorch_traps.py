@@ -59,7 +59,7 @@ def drive(n, seed=0, scale=1.0):
 ], ids=["scalar beta", "conv"])
 def test_what_its_own_export_fails_on_is_taken(module, shape):
     made = module()
-    with pytest.raises(Exception):  # noqa: B017, PT011  whatever it dies of
+    with pytest.raises(Exception):  # noqa: B017  whatever it dies of
         exported(made, torch.zeros(1, *shape))
     graph = s2nir.from_snntorch(made, shape)
     assert sum(p.spikes for p in graph.populations) == str(made).count("Leaky")
