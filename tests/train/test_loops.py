@@ -9,10 +9,11 @@ from s2nir import QAT
 torch = pytest.importorskip("torch")
 snn = pytest.importorskip("snntorch")
 
-from snntorch import utils  # noqa: E402  after importorskip
+from snntorch import surrogate as snntorch_surrogate  # noqa: E402  after importorskip
+from snntorch import utils  # noqa: E402
 from torch import nn  # noqa: E402
 
-from s2nir.train import Fit, TorchRun, decisions, over_time, prepare_qat  # noqa: E402
+from s2nir.train import Fit, TorchRun, decisions, fused, over_time, prepare_qat  # noqa: E402
 from train.nets import Skip, conv_net, lif, louder  # noqa: E402
 
 SHAPE = (2, 12, 12)
@@ -74,6 +75,33 @@ def test_over_time_is_a_loop_over_steps(name, prepared):
     for key, gradient in expected.items():
         # QAT quantizes in float32 (g is kept so), hence no exact zero there
         assert torch.allclose(found[key], gradient, rtol=1e-5, atol=1e-6 * float(gradient.abs().max())), key
+
+
+@pytest.mark.parametrize("surrogate", [snntorch_surrogate.fast_sigmoid(9.7), snntorch_surrogate.atan(3.0)])
+@pytest.mark.parametrize("reset", ["subtract", "zero", "none"])
+@pytest.mark.parametrize("late", [True, False])
+@pytest.mark.parametrize("layout", ["rows", "channels first", "channels last"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_compiled_loops_are_the_tensor_operations(surrogate, reset, late, layout, threads, monkeypatch):
+    monkeypatch.setattr(fused, "MANY", 8)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(9, 3, 40 if layout == "rows" else 4, *([] if layout == "rows" else [5, 6]), generator=generator)
+    if layout == "channels last":
+        x = x.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, (9, 3))
+    alpha, theta = torch.rand(x.shape[2:], generator=generator), 0.5 + torch.rand(x.shape[2], generator=generator)
+    theta = theta.reshape(-1, *[1] * (x.dim() - 3))
+    assert fused.known(surrogate) is not None
+    assert fused.known(lambda v: surrogate(v)) is None
+    found = []
+    for spike_grad in (surrogate, lambda v: surrogate(v)):  # the second one it does not know
+        current = x.clone(memory_format=torch.preserve_format).requires_grad_()
+        spikes = fused.leaky(current, alpha, theta, spike_grad, reset, late)
+        (spikes * torch.linspace(-1, 1, spikes.numel()).reshape(spikes.shape)).sum().backward()
+        found.append((spikes, current.grad))
+    assert 0.05 < found[0][0].mean() < 0.95
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.allclose(found[0][1], found[1][1], rtol=1e-5, atol=1e-6)
 
 
 def test_over_time_leaves_hidden_states_and_refuses_what_it_cannot_see():

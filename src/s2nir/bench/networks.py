@@ -15,8 +15,8 @@ def gesture_network(seed: int) -> Any:
     torch.manual_seed(seed)
     return nn.Sequential(
         nn.Conv2d(2, 16, 5, stride=2, padding=1, bias=False), _leaky(0.93),
-        nn.Conv2d(16, 16, 3, padding=1, bias=False), _leaky(0.93), nn.LPPool2d(1, 2),
-        nn.Conv2d(16, 8, 3, padding=1, bias=False), _leaky(0.93), nn.LPPool2d(1, 2),
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), _leaky(0.93), _sum_pool(),
+        nn.Conv2d(16, 8, 3, padding=1, bias=False), _leaky(0.93), _sum_pool(),
         nn.Flatten(), nn.Linear(72, 256, bias=False), _leaky(0.93), nn.Linear(256, 11, bias=False), _leaky(0.93),
     )
 
@@ -29,10 +29,17 @@ def digit_network(seed: int) -> Any:
     torch.manual_seed(seed)
     return nn.Sequential(
         nn.Conv2d(2, 16, 5, stride=2, padding=1, bias=False), _leaky(1.0),
-        nn.Conv2d(16, 16, 3, padding=1, bias=False), _leaky(1.0), nn.LPPool2d(1, 2),
-        nn.Conv2d(16, 8, 3, padding=1, bias=False), _leaky(1.0), nn.LPPool2d(1, 2),
+        nn.Conv2d(16, 16, 3, padding=1, bias=False), _leaky(1.0), _sum_pool(),
+        nn.Conv2d(16, 8, 3, padding=1, bias=False), _leaky(1.0), _sum_pool(),
         nn.Flatten(), nn.Linear(128, 256, bias=False), _leaky(1.0), nn.Linear(256, 10, bias=False), _leaky(1.0),
     )
+
+
+def _sum_pool() -> Any:
+    """A sum over 2x2; LPPool2d of norm 1 is one too, but has no gradient where a window holds no spike."""
+    from torch import nn
+
+    return nn.AvgPool2d(2, divisor_override=1)
 
 
 def _leaky(beta: float) -> Any:

@@ -59,8 +59,8 @@ GESTURES = {
         Preset(name="fast", dataset="dvs-gesture", tick_us=24_000, steps=75, train=770, validation=110, test=220,
                epochs=28, fine=5, seeds=1, grid=220, reference=2, trained_bits=(8, 4),
                time="under 15 minutes on 2 cores"),
-        Preset(name="gaps", dataset="dvs-gesture", tick_us=24_000, steps=75, train=2200, validation=550, test=2200,
-               epochs=24, fine=6, seeds=3, grid=220, reference=2),
+        Preset(name="gaps", dataset="dvs-gesture", tick_us=24_000, steps=75, train=1760, validation=550, test=2200,
+               epochs=20, fine=4, seeds=3, grid=220, reference=2),
         Preset(name="paper", dataset="dvs-gesture", tick_us=1_000, steps=6_000, train=1078, validation=121, test=264,
                epochs=100, fine=20, seeds=3, grid=264, reference=1, anneal=False),
     )

@@ -179,8 +179,7 @@ def _plain_layer(root: nn.Module, path: str, node: Any, shapes: Mapping[str, tup
 
 
 def _plain_pool(root: nn.Module, path: str, node: SumPool) -> None:
-    """A sum is snnTorch's LPPool2d of norm 1; an average is itself, and the weights behind it lose its factor again."""
+    """A pool as it was; the weights behind it lose its factor again."""
     parent, _, last = path.rpartition(".")
-    pool = nn.AvgPool2d(node.kernel_size, node.stride, node.padding) if node.average else nn.LPPool2d(
-        1, node.kernel_size, node.stride)
+    pool = nn.AvgPool2d(node.kernel_size, node.stride, node.padding, divisor_override=node.divisor)
     setattr(root.get_submodule(parent), last, pool)

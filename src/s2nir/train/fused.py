@@ -7,12 +7,16 @@ detached, as in snnTorch) or none, and 1 - s(t) for a reset to zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
+MANY = 1 << 14  # columns worth more than one thread
 SOME = 8  # steps that the surrogate sees at once: few enough to stay in a cache
 
 
@@ -74,6 +78,99 @@ def _reset(v: Tensor, who: Tensor, theta: Tensor, reset: str) -> None:
         v.mul_(1 - who)
 
 
+class _Compiled(torch.autograd.Function):
+    """The same by the loops of kernels.py, for a surrogate that they know and a threshold that is not learned."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, current: Tensor, alpha: Tensor, theta: Tensor, surrogate: tuple[int, float], reset: str, late: bool
+    ) -> Tensor:
+        from . import kernels
+
+        over, spikes = torch.empty_like(current), torch.empty_like(current)
+        code = {"none": kernels.NONE, "subtract": kernels.SUBTRACT, "zero": kernels.ZERO}[reset]
+        rows = [_columns(value, current) for value in (alpha, theta)]
+        late = late and reset == "subtract"
+        _spread(lambda c, o, s, a, th: kernels.forward(c, a, th, code, late, o, s), (current, over, spikes), rows)
+        ctx.save_for_backward(over)
+        ctx.rest = rows[0], surrogate, code
+        return spikes
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        from . import kernels
+
+        (over,) = ctx.saved_tensors
+        row, (kind, steep), code = ctx.rest
+        grad = torch.empty_like(over).copy_(grads[0])  # in the order that memory has `over` in
+        if kind == kernels.ATAN:
+            grad.mul_(steep / math.pi)
+        delta = torch.empty_like(over)
+        steepness = row.dtype.type(steep)
+        _spread(lambda o, g, d, a: kernels.backward(o, g, a, code, kind, steepness, d), (over, grad, delta), [row])
+        return delta, None, None, None, None, None
+
+
+def _in_memory_order(x: Tensor) -> Tensor:
+    """(steps, ...) with its other axes as memory has them."""
+    strides = x.stride()
+    return x.permute(0, *sorted(range(1, x.dim()), key=lambda axis: (-strides[axis], axis)))
+
+
+def _flat(x: Tensor) -> Any:
+    """(steps, columns) over the memory of a dense tensor (steps, ...)."""
+    return _in_memory_order(x.detach()).reshape(x.shape[0], -1).numpy()
+
+
+def _dense(x: Tensor) -> bool:
+    """Whether `_flat` is a view: each step is one block of memory, and the steps follow each other."""
+    return _in_memory_order(x).is_contiguous()
+
+
+def _columns(value: Tensor, like: Tensor) -> Any:
+    """One value, or one per column in the order of `_flat(like)`."""
+    value = value.detach().to(like.dtype)
+    if value.numel() == 1:
+        return value.reshape(1).numpy()
+    step = torch.empty_like(like[:1])
+    step.copy_(value.expand(like.shape[1:]))
+    return np.ascontiguousarray(_flat(step)[0])
+
+
+def _spread(loop: Callable[..., None], tensors: tuple[Tensor, ...], rows: list[Any]) -> None:
+    """The loop over all columns, in as many parts as torch has threads."""
+    flat = [_flat(t) for t in tensors]
+    columns, parts = flat[0].shape[1], torch.get_num_threads()
+    if parts == 1 or columns < MANY:
+        loop(*flat, *rows)
+        return
+    cuts = np.linspace(0, columns, parts + 1).astype(int)
+    with ThreadPoolExecutor(parts) as pool:
+        jobs = [
+            pool.submit(loop, *(f[:, a:b] for f in flat), *(r[a:b] if r.size > 1 else r for r in rows))
+            for a, b in zip(cuts[:-1], cuts[1:], strict=True)
+        ]
+        for job in jobs:
+            job.result()
+
+
+def known(spike_grad: Any) -> tuple[int, float] | None:
+    """(kind, slope) of snnTorch's own fast sigmoid and arc tangent, told by the function that made them; else None."""
+    from . import kernels
+
+    made, cells = getattr(spike_grad, "__qualname__", ""), list(getattr(spike_grad, "__closure__", None) or ())
+    if getattr(spike_grad, "__module__", "") != "snntorch.surrogate" or len(cells) != 1:
+        return None
+    slope = cells[0].cell_contents
+    if not isinstance(slope, int | float):
+        return None
+    if made == "fast_sigmoid.<locals>.inner":
+        return kernels.FAST_SIGMOID, float(slope)
+    if made == "atan.<locals>.inner":
+        return kernels.ATAN, float(slope) * math.pi / 2
+    return None
+
+
 def leaky(
     current: Tensor, alpha: Tensor, theta: Tensor, spike_grad: Callable[[Tensor], Tensor], reset: str, late: bool
 ) -> Tensor:
@@ -85,4 +182,7 @@ def leaky(
     """
     if reset == "zero":
         late = False
+    surrogate = known(spike_grad)
+    if surrogate and current.device.type == "cpu" and not theta.requires_grad and _dense(current):
+        return cast(Tensor, _Compiled.apply(current, alpha, theta, surrogate, reset, late))  # type: ignore[no-untyped-call]
     return cast(Tensor, _Leaky.apply(current, alpha, theta, spike_grad, reset, late))  # type: ignore[no-untyped-call]

@@ -142,14 +142,14 @@ class QOneToOne(Way, nn.Module):
 
 
 class SumPool(nn.Module):
-    """The sum over windows; an average is a sum whose 1 / (height x width) stands in the weights behind it.
+    """The sum over windows; what an average divides by stands in the weights behind it.
 
-    average : whether an average stood here
+    divisor : of the pool that stood here, 1 of a sum
     """
 
-    def __init__(self, kernel: Any, stride: Any, padding: Any = 0, average: bool = False) -> None:
+    def __init__(self, kernel: Any, stride: Any, padding: Any = 0, divisor: int = 1) -> None:
         super().__init__()
-        self.kernel_size, self.stride, self.padding, self.average = kernel, stride, padding, average
+        self.kernel_size, self.stride, self.padding, self.divisor = kernel, stride, padding, divisor
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.avg_pool2d(x, self.kernel_size, self.stride, self.padding, divisor_override=1)

@@ -55,8 +55,8 @@ def prepare_qat(module: nn.Module, options: QAT | None = None, input_shape: tupl
         _neuron(neuron, link.neuron, tuple(ways), scale)
     for path, node in names.items():
         if isinstance(node, nn.AvgPool2d | nn.LPPool2d):
-            average = isinstance(node, nn.AvgPool2d)
-            _replace(made, path, SumPool(node.kernel_size, node.stride, getattr(node, "padding", 0), average))
+            divisor = structure.pool_divisor(path, node)
+            _replace(made, path, SumPool(node.kernel_size, node.stride, getattr(node, "padding", 0), divisor))
     made.train(module.training)
     return made
 

@@ -121,7 +121,7 @@ def _after(name: str, node: Any, op: str, heard: list[_Signal]) -> _Signal:
         if one.ways:
             raise UnsupportedError("qat-path", f"{name}: a pool between weights and neuron would make weights of more "
                                                "bits than the layer's. Put the pool behind the neuron.")
-        return _Signal(factor=one.factor * pool_factor(name, node))
+        return _Signal(factor=one.factor / pool_divisor(name, node))
     if op == "add":
         if any(s.ways for s in heard):
             ways, norms = _merged(name, heard)
@@ -136,16 +136,16 @@ def _after(name: str, node: Any, op: str, heard: list[_Signal]) -> _Signal:
                                        "batch norms behind them, AvgPool2d, LPPool2d, Flatten and Dropout modules have")
 
 
-def pool_factor(name: str, node: Any) -> float:
-    """What a pool leaves to the weights behind it when it becomes a sum."""
+def pool_divisor(name: str, node: Any) -> int:
+    """What a pool divides its sums by; the weights behind it take that over."""
     if isinstance(node, nn.LPPool2d):
         if node.norm_type != 1 or node.ceil_mode:
             raise UnsupportedError("qat-path", f"{name}: an LPPool2d of norm {node.norm_type:g} is no sum; use norm 1")
-        return 1.0
+        return 1
     size = node.kernel_size
     height, width = (size, size) if isinstance(size, int) else size
     padded = node.padding not in (0, (0, 0))
-    if node.ceil_mode or node.divisor_override is not None or (padded and not node.count_include_pad):
-        raise UnsupportedError("qat-path", f"{name}: an AvgPool2d with ceil_mode, divisor_override or "
-                                           "count_include_pad=False has windows of different sizes")
-    return 1.0 / (height * width)
+    if node.ceil_mode or (padded and not node.count_include_pad and node.divisor_override is None):
+        raise UnsupportedError("qat-path", f"{name}: an AvgPool2d with ceil_mode, or with padding and "
+                                           "count_include_pad=False, has windows of different sizes")
+    return int(node.divisor_override or height * width)
