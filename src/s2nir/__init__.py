@@ -88,6 +88,8 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("bench", "data", "train"):  # folders with public names of their own
+        return importlib.import_module(f".{name}", __name__)
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 's2nir' has no attribute {name!r}")

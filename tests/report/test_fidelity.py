@@ -147,3 +147,16 @@ def test_events_of_another_time_step_are_refused():
         g.simulate(events)
     with pytest.raises(s2nir.S2NirError, match="Times are seconds: divide microseconds by 1e6"):
         s2nir.Events.from_times([3.0e5], [0], dt=1e-3)
+
+
+def test_equality_is_seen_though_a_shift_would_explain_the_spikes_too():
+    """An IF neuron under constant input: both runs meet the threshold exactly, and only the comparison differs."""
+    cells = Population(name="n", node="IF", shape=(1,), decay=1.0, gain=1.0, constant=0.0, bias=0.0, threshold=1.0,
+                       v_reset=0.0, reset=Reset.ZERO, compare=Compare.GREATER_EQUAL)
+    graph = Graph(
+        dt=None, populations=(Population(name="in", node="Input", shape=(1,)), cells),
+        projections=(Projection(source="in", target="n", connection=Dense(weight=[[0.1]])),), outputs={"out": "n"},
+    )
+    found = s2nir.compare(graph, s2nir.compile(s2nir.quantize(graph)), np.ones((40, 1), np.uint8)).divergence
+    assert found is not None
+    assert found.cause == "equality at threshold"

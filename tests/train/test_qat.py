@@ -283,6 +283,7 @@ def test_learned_thresholds_reach_the_network():
     (lambda: nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), lif()), "two layers with weights stand in a row"),
     (lambda: nn.Sequential(lif()), "no layer with weights"),
     (lambda: nn.Sequential(nn.Linear(4, 4)), "no neuron of snnTorch"),
+    (lambda: nn.Sequential(nn.Linear(4, 4), lif(), nn.Linear(4, 2)), "2: no neuron stands behind it"),
     (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2), lif()), "pool between weights and neuron"),
     (lambda: nn.Sequential(nn.Linear(4, 4), nn.ReLU(), lif()), "a ReLU has no form"),
     (lambda: nn.Sequential(nn.Linear(4, 4), snn.Alpha(0.9, 0.8)), "a Alpha is not one of Leaky"),
@@ -323,3 +324,55 @@ def test_returned_membranes_are_in_units_of_the_graph():
     ours = np.stack([made(now)[1].detach().numpy()[0] for now in x])
     assert np.allclose(ours, voltages, atol=0.1)
     assert sum(isinstance(m, Quantized) for m in made.modules()) == 1
+
+
+def test_a_module_in_the_middle_of_its_training_is_taken():
+    """Hidden states that hang on a graph of gradients cannot be copied as they are."""
+    torch.manual_seed(0)
+    net = louder(conv_net())
+    net(drive((2, 12, 12))[0])
+    made = prepare_qat(net, QAT(bits=4))
+    made(drive((2, 12, 12))[0]).sum().backward()
+    assert convert(made.eval(), (2, 12, 12)).limit == 7
+    with pytest.raises(s2nir.S2NirError, match="prepared already"):
+        prepare_qat(made, QAT(bits=8))
+    with pytest.raises(s2nir.S2NirError, match=r"s2nir\.train\.convert takes such a module"):
+        s2nir.from_snntorch(made, (2, 12, 12))
+
+
+def test_a_returned_membrane_becomes_a_readout():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc1, self.lif1 = nn.Linear(10, 12), lif()
+            self.fc2, self.lif2 = nn.Linear(12, 3), lif(reset_mechanism="none", output=True)
+
+        def forward(self, x):
+            return self.lif2(self.fc2(self.lif1(self.fc1(x))))[1]
+
+    torch.manual_seed(0)
+    made = prepare_qat(louder(Net(), 3), QAT(bits=8), (10,)).eval()
+    network = convert(made, (10,))
+    assert not network["lif2"].spikes
+    x = drive((10,), batch=1)
+    out = s2nir.run(s2nir.compile(network), x[:, 0].numpy().astype(np.uint8)).readout
+    utils.reset(made)
+    with torch.no_grad():
+        membranes = np.stack([made(now)[0].numpy() for now in x])
+    (found,) = out.values()
+    assert np.abs(membranes).max() > 0.5
+    assert np.allclose(found[0], membranes, rtol=1e-6)
+
+
+def test_a_nir_file_is_fine_tuned():
+    """NIR -> to_snntorch -> prepare_qat -> convert: what a sum pool becomes on the way is taken."""
+    from s2nir.data import moving_shapes, shapes_network
+
+    graph = s2nir.load(shapes_network())
+    with pytest.warns(s2nir.S2NirWarning, match="2 thresholds|reset_delay"):
+        net = s2nir.to_snntorch(graph)
+    made = prepare_qat(net, QAT(bits=8, percentile=100), (2, 32, 32)).eval()
+    spikes, labels = moving_shapes(16, seed=9)
+    image = s2nir.compile(convert(made, (2, 32, 32)))
+    (output,) = image.outputs.values()
+    assert (s2nir.run(image, spikes).decisions(output) == labels).mean() > 0.8

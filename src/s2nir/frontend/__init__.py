@@ -4,7 +4,7 @@ from .limits import Limits
 from .nir_file import load, to_nir
 from .report import ContractReport, contract_report
 from .snntorch import from_snntorch
-from .snntorch_trace import Traced, TracedNode, trace_module
+from .snntorch_trace import Traced, TracedNode, copy_module, trace_module
 from .snntorch_unfold import to_snntorch
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Traced",
     "TracedNode",
     "contract_report",
+    "copy_module",
     "from_snntorch",
     "load",
     "to_nir",

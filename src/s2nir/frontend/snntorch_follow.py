@@ -134,7 +134,8 @@ class Follower:
         """The step that tensors belong to together."""
         steps = {m.step for m in heard} - {0}
         if len(steps) > 1:
-            raise self._loop(f"{self.where()}: values of different steps meet ({', '.join(m.node for m in heard)})")
+            raise self._loop(f"{self.where()}: values of different steps meet "
+                             f"({', '.join(m.node for m in heard)}). Return torch.stack of the steps' spikes, not sums")
         return next(iter(steps), 0)
 
     def sends(self, op: str, path: str, heard: tuple[Mark, ...], result: Any, **options: Any) -> Any:

@@ -48,6 +48,8 @@ def read_layer(name: str, module: Any, into: Shape, out: Shape) -> list[AnyNode]
         base = next((c.__name__ for c in type(module).__mro__[1:] if c.__name__ in _READERS), "")
         said = f"is made from {base}, and may do otherwise" if base else "is no layer that s2nir takes"
         remedy = REMEDIES.get(kind, "See docs/supported-nodes.md for those that are")
+        if hasattr(module, "belongs_to"):
+            remedy = "prepare_qat made it: s2nir.train.convert takes such a module"
         if kind.startswith("Parametrized"):
             remedy = "Call torch.nn.utils.parametrize.remove_parametrizations on it"
         raise UnsupportedError("snntorch-layer", f"{where}: a {kind} {said}. {remedy}.")

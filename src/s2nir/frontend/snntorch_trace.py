@@ -191,7 +191,7 @@ def _can_run(torch: Any, module: Any) -> None:
 
 
 def _run(torch: Any, module: Any, shape: Shape, probe: Shape, axis: int | None) -> Traced:
-    twin = _copied(torch, module).eval()
+    twin = copy_module(module).eval()
     names = dict(module.named_modules())
     follower = Follower(torch, twin, axis)
     example = next((t for t in (*twin.parameters(), *twin.buffers()) if t.is_floating_point()), torch.zeros(()))
@@ -238,8 +238,15 @@ def _left_alone(torch: Any, twin: Any) -> Iterator[None]:
             parent.instances = saved
 
 
-def _copied(torch: Any, module: Any) -> Any:
-    """A deep copy; tensors that hang on a graph of gradients (hidden states after training) are copied as values."""
+def copy_module(module: Any) -> Any:
+    """A deep copy; tensors that hang on a graph of gradients (hidden states after training) are copied as values.
+
+    Raises
+    ------
+    LoadError
+        where a part of the module cannot be copied.
+    """
+    torch = need_torch()
     memo: dict[int, Any] = {}
     seen: set[int] = set()
     stack: list[Any] = [vars(m) for m in module.modules()]

@@ -279,6 +279,11 @@ def _cause(
     rules = image.provenance
     if rules.get("bias") == "membrane" and p.current_based and p.full("bias").any():
         return "bias path", "its bias acts as a membrane offset, not through the synapse as NIR has it"
+    threshold = float(p.full("threshold")[neuron])
+    near = 1e-6 * max(abs(threshold), 1e-30)
+    at_threshold = "equality at threshold", f"a membrane lies at the threshold, where '{p.compare.value}' decides"
+    if all(abs(v - threshold) <= near for v in values):
+        return at_threshold
     a = trace.spikes[p.name][which].reshape(recording.steps, -1)
     raw = recording.raw_spikes(p.name)[which].reshape(recording.ticks, -1)
     lag = image[p.name].lag
@@ -289,10 +294,8 @@ def _cause(
             return "lag", f"shifted by {shift} ticks the spikes are alike"
     if image.provenance.get("onset") == "board" and (p.full("bias").any() or p.full("constant").any()):
         return "lag", f"constants act from tick 0 on the board, {lag} ticks ahead of the input"
-    threshold = float(p.full("threshold")[neuron])
-    near = 1e-6 * max(abs(threshold), 1e-30)
     if any(abs(v - threshold) <= near for v in values):
-        return "equality at threshold", f"a membrane lies at the threshold, where '{p.compare.value}' decides"
+        return at_threshold
     over = _clipped(graph, image, p, neuron)
     if over:
         limit = image.provenance.get("limit")

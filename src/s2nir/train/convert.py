@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +13,7 @@ from torch import nn
 
 from ..errors import CheckError, QuantizeError, S2NirError
 from ..fixedpoint import Arithmetic
-from ..frontend import from_snntorch
+from ..frontend import copy_module, from_snntorch
 from ..graph import Conv, Graph, Population, Projection
 from ..quantize import IntPopulation, Network, check
 from .layers import QConv1d, QConv2d, QLinear, QOneToOne, SumPool, Way
@@ -87,7 +86,7 @@ def float_graph(module: nn.Module, input_shape: tuple[int, ...], dt: float | Non
     neurons = {n: m for n, m in module.named_modules() if isinstance(m, Quantized)}
     populations = []
     for p in graph.populations:
-        if p.name in neurons:
+        if p.name in neurons and p.spikes:
             own = neurons[p.name].population(p.shape)
             p = dataclasses.replace(p, reset=own.reset, reset_late=False, threshold=own.threshold)
         populations.append(p)
@@ -104,7 +103,10 @@ def _population(p: Population, neurons: dict[str, Quantized]) -> IntPopulation:
         return IntPopulation(name=p.name, node=p.node, shape=p.shape)
     if p.name not in neurons:
         raise S2NirError(f"{p.name}: the module ends in weights without a neuron; put one behind them")
-    return neurons[p.name].int_population(p.shape)
+    found = neurons[p.name].int_population(p.shape)
+    if not p.spikes:  # of a neuron without a reset, whose membrane alone is returned
+        found = dataclasses.replace(found, node=p.node, threshold=None, v_reset=None)
+    return found
 
 
 def _exact(graph: Graph, projections: list[Projection], max_count: int) -> None:
@@ -140,7 +142,7 @@ def _mirror(module: nn.Module, shapes: Mapping[str, tuple[int, ...]] | None = No
 
     shapes : of the populations; given, the weights are whole and there are no biases; else they are the real ones
     """
-    made = copy.deepcopy(module).cpu()
+    made: nn.Module = copy_module(module).cpu()
     for path, node in list(made.named_modules()):
         if isinstance(node, Way):
             _plain_layer(made, path, node, shapes)

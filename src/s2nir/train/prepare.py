@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from torch import nn
 
 from ..errors import QuantizeError, UnsupportedError, needs
+from ..frontend import copy_module
 from ..quantize import QAT, Per
 from . import structure
 from .layers import QConv1d, QConv2d, QLinear, QOneToOne, SumPool, Way
@@ -37,7 +37,9 @@ def prepare_qat(module: nn.Module, options: QAT | None = None, input_shape: tupl
     options = options or QAT()
     needs(module, nn.Module, "prepare_qat", "Give the snnTorch module itself.")
     needs(options, QAT, "prepare_qat", "Pass the options as s2nir.QAT(bits=..., ...).")
-    made = copy.deepcopy(module)
+    if is_prepared(module):
+        raise QuantizeError("prepare_qat: the module is prepared already. Train it on, or prepare the float one again.")
+    made: nn.Module = copy_module(module)
     found = structure.links(made, input_shape)
     names = dict(made.named_modules())
     _once(found)
