@@ -19,14 +19,14 @@ def page(results: dict[str, Any], picture: bytes | None) -> str:
     )
     drawn = None if picture is None else base64.b64encode(picture).decode()
     return sheet.get_template("results.html.j2").render(
-        r=results, picture=drawn, head=HEAD, compared=[line(results, row) for row in _compared(results)],
-        others=[line(results, row) for row in results["rows"] if row not in _compared(results)],
-        layers=list(results["rows"][0]["rate"]), whole=_compared(results),
+        r=results, picture=drawn, head=HEAD, compared=[line(results, row) for row in compared(results)],
+        others=[line(results, row) for row in results["rows"] if row not in compared(results)],
+        layers=list(results["rows"][0]["rate"]), whole=compared(results),
         percent=lambda v: f"{100 * v:.3g}",
     )
 
 
-def _compared(results: dict[str, Any]) -> list[dict[str, Any]]:
+def compared(results: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows on the whole test split that are compared with each other."""
     paired = {g["row"] for g in results["gaps"]}
     return [r for r in results["rows"] if not r["row"].startswith("ptq") or r["row"] in paired]

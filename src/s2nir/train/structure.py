@@ -63,7 +63,7 @@ def links(module: nn.Module, input_shape: tuple[int, ...] | None) -> list[Link]:
     used = {path for link in found for path in link.ways}
     ends = sorted({path for s in signals.values() for path in s.ways} - used)
     if ends and found:
-        raise UnsupportedError("qat-path", f"{ends[0]}: no neuron stands behind it. Put one there, or train it in floats.")
+        raise UnsupportedError("qat-path", f"{ends[0]}: no neuron stands behind it. Put one there.")
     if not found:
         raise UnsupportedError("qat-path", "the module has no neuron of snnTorch: there is nothing to train for a chip")
     return found
