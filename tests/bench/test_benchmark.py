@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -115,6 +116,23 @@ def test_another_benchmark_is_refused_a_folder(finished, tmp_path):
     with pytest.raises(s2nir.S2NirError, match="holds no benchmark"):
         benchmark(Source(preset=TINY), tmp_path, device="cpu")
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("name", "match"), [
+    ("plan.json", "is no JSON object. Remove the folder"),
+    ("frames-test.npz", "holds no frames"),
+    ("seed0/rows/float.json", "is no JSON object. Remove it, and the row is run again"),
+    ("seed0/qat-2-channel.pt", "is no checkpoint of a training"),
+])
+def test_damaged_pieces_are_named(finished, tmp_path, name, match):
+    _, folder, _ = finished
+    copied = tmp_path / "run"
+    shutil.copytree(folder, copied)
+    (copied / name).write_bytes((copied / name).read_bytes()[:20])
+    if name.endswith(".pt"):
+        (copied / "seed0/rows/qat-2-channel.json").unlink()
+    with pytest.raises(s2nir.S2NirError, match=match):
+        benchmark(Source(preset=TINY), copied, device="cpu")
 
 
 @pytest.mark.parametrize(("arguments", "match"), [

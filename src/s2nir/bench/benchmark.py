@@ -134,16 +134,30 @@ def _plan(source: Source, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "plan.json"
     if kept.exists():
-        try:
-            found = json.loads(kept.read_text())
-        except ValueError:
-            raise InputError(f"{kept}: is no JSON. Remove the folder, or use another.") from None
+        found = _json(kept, "Remove the folder, or use another.")
         differs = sorted(k for k in plan.keys() | found.keys() if plan.get(k) != found.get(k) and k != "seeds")
         if differs:
             raise InputError(f"{folder}: holds another benchmark ({', '.join(differs)} differ). Use another folder.")
     elif any(folder.iterdir()):
         raise InputError(f"{folder}: is not empty and holds no benchmark. Use another folder.")
     write_whole(kept, lambda f: f.write((json.dumps(plan, indent=1) + "\n").encode()))
+
+
+def _json(path: Path, remedy: str) -> dict[str, Any]:
+    """An object that was kept.
+
+    Raises
+    ------
+    InputError
+        where the file is damaged.
+    """
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: is no JSON object. {remedy}")
+    return found
 
 
 class _Seed:
@@ -237,7 +251,8 @@ def _read(folder: Path, preset: Preset) -> list[dict[str, dict[str, Any]]]:
     found = []
     for seed in range(preset.seeds):
         rows_of = folder / f"seed{seed}" / "rows"
-        found.append({r.name: json.loads((rows_of / f"{r.name}.json").read_text()) for r in rows(preset)})
+        remedy = "Remove it, and the row is run again."
+        found.append({r.name: _json(rows_of / f"{r.name}.json", remedy) for r in rows(preset)})
     return found
 
 

@@ -58,9 +58,12 @@ class Source:
         kept = folder / f"frames-{split}.npz"
         p = self.preset
         if kept.exists():
-            with np.load(kept, allow_pickle=False) as file:
-                shape = tuple(file["shape"])
-                return np.unpackbits(file["x"], count=int(np.prod(shape))).reshape(shape), file["labels"]
+            try:
+                with kept.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                    shape = tuple(file["shape"])
+                    return np.unpackbits(file["x"], count=int(np.prod(shape))).reshape(shape), file["labels"]
+            except Exception as error:  # whatever a damaged archive makes of numpy
+                raise InputError(f"{kept}: holds no frames ({error}). Remove it to make them anew.") from error
         recordings = self.recordings(split)
         x, labels = data.frames(
             recordings, tick_us=p.tick_us, steps=p.steps, size=p.size, clamp=1, threads=2,

@@ -140,9 +140,14 @@ class _Run:
     def resume(self) -> None:
         if self.checkpoint is None or not self.checkpoint.exists():
             return
-        kept = torch.load(self.checkpoint, weights_only=True)
-        if kept["options"] != asdict(self.options):
-            raise InputError(f"{self.checkpoint}: was made with other options ({kept['options']}). Remove it, or use "
+        try:
+            kept = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
+            found = kept["options"]
+        except Exception as error:  # whatever a damaged archive makes of torch.load
+            raise InputError(f"{self.checkpoint}: is no checkpoint of a training ({type(error).__name__}). Remove it, "
+                             "to train anew.") from error
+        if found != asdict(self.options):
+            raise InputError(f"{self.checkpoint}: was made with other options ({found}). Remove it, or use "
                              "another folder.")
         self.module.load_state_dict(kept["module"])
         self.adam.load_state_dict(kept["adam"])
