@@ -209,3 +209,14 @@ def test_decisions_tie_to_the_lowest_index():
         module[1].weight.zero_()
         module[1].weight[2:4] = 1.0
     assert decisions(module, data(3, 0)[0]).tolist() == [2, 2, 2]
+
+
+def test_without_torch_one_sentence_says_what_to_install(tmp_path):
+    import subprocess
+    import sys
+
+    (tmp_path / "torch.py").write_text("raise ImportError('no torch here')")
+    done = subprocess.run([sys.executable, "-c", "import s2nir; s2nir.train"], capture_output=True, text=True,
+                          env={"PYTHONPATH": str(tmp_path), "PATH": ""}, check=False)
+    assert done.returncode == 1
+    assert "pip install 's2nir[train]'" in done.stderr.splitlines()[-1]
