@@ -161,12 +161,14 @@ def data(n, seed):
     return x, y
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
-    def fresh():
+@pytest.mark.parametrize("prepared", [None, QAT(bits=3, momentum=0.5), QAT(bits=4, scale="lsq")])
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, prepared):
+    def fresh(factor=3):
         torch.manual_seed(0)
-        return louder(conv_net(), 3)
+        net = louder(conv_net(), factor)
+        return net if prepared is None else prepare_qat(net, prepared)
 
-    options, train, validation = Fit(epochs=3, batch=8, anneal=True, seed=4), data(20, 0), data(10, 1)
+    options, train, validation = Fit(epochs=4, batch=8, anneal=True, seed=4), data(20, 0), data(10, 1)
     whole = fresh()
     history = options(whole, train, validation)
     killed, file = fresh(), tmp_path / "run.pt"
@@ -177,7 +179,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         options(killed, train, validation, checkpoint=file, progress=stop)
-    again = louder(conv_net(), 1)
+    again = fresh(1)
     resumed = options(again, train, validation, checkpoint=file)
     assert resumed.epochs == history.epochs
     assert resumed.best == history.best
@@ -185,7 +187,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path):
         assert torch.equal(again.state_dict()[key], value), key
     assert list(tmp_path.iterdir()) == [file]
     with pytest.raises(s2nir.S2NirError, match="other options"):
-        Fit(epochs=4, seed=4)(fresh(), train, validation, checkpoint=file)
+        Fit(epochs=5, seed=4)(fresh(), train, validation, checkpoint=file)
     with pytest.raises(s2nir.S2NirError, match="no recordings"):
         options(fresh(), (train[0][:0], train[1][:0]), validation)
 

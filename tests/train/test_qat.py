@@ -227,15 +227,15 @@ def test_gradients_of_the_learned_step_are_those_of_lsq():
     made = prepare_qat(nn.Sequential(nn.Linear(50, 3, bias=False), lif()), QAT(bits=3, scale="lsq"))
     layer, scale = made[0], made[0].scale
     with torch.no_grad():
-        scale.step.mul_(0.4)  # so that some are clipped
+        scale.log_step.add_(np.log(0.4))  # so that some are clipped
     upstream = torch.randn(3, 50)
     (layer.weights() * upstream).sum().backward()
-    w, s = layer.weight.detach(), scale.step.detach()[:, None]
+    w, s = layer.weight.detach(), scale.log_step.detach().exp()[:, None]
     inside = (w / s).abs() <= 3
     assert 0.1 < inside.float().mean() < 0.9
     slope = torch.where(inside, (w / s).round() - w / s, 3 * w.sign())
-    expected = (upstream * slope).sum(1) / (50 * 3) ** 0.5
-    assert torch.allclose(scale.step.grad, expected, rtol=1e-4, atol=1e-6)
+    expected = (upstream * slope).sum(1) / (50 * 3) ** 0.5 * s[:, 0]  # of log s
+    assert torch.allclose(scale.log_step.grad, expected, rtol=1e-4, atol=1e-6)
     assert torch.allclose(layer.weight.grad, upstream * inside, rtol=1e-5)
 
 
@@ -279,6 +279,16 @@ def test_learned_thresholds_reach_the_network():
     assert np.allclose(found, [0.5, 1.0, 1.5, 2.0], rtol=1e-6)
 
 
+def twice(neuron):
+    return nn.Sequential(nn.Linear(4, 4), neuron, nn.Linear(4, 4), neuron)
+
+
+def tied():
+    net = nn.Sequential(nn.Linear(4, 4), lif(), nn.Linear(4, 4), lif())
+    net[2].weight = net[0].weight
+    return net
+
+
 @pytest.mark.parametrize(("change", "match"), [
     (lambda: nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), lif()), "two layers with weights stand in a row"),
     (lambda: nn.Sequential(lif()), "no layer with weights"),
@@ -292,6 +302,9 @@ def test_learned_thresholds_reach_the_network():
     (lambda: nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 4), lif()), "folded into the one layer ahead"),
     (lambda: nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(1, 2, 3), lif()), "windows of different sizes"),
     (lambda: nn.Sequential(nn.LPPool2d(2, 2), nn.Conv2d(1, 2, 3), lif()), "no sum; use norm 1"),
+    (lambda: nn.Sequential(nn.AvgPool2d(3, 2), nn.Flatten(), nn.Linear(8, 4), lif()), "windows overlap"),
+    (lambda: twice(lif()), "3: is the same module as 1"),
+    (lambda: tied(), "2: shares its weights with 0"),
     (lambda: Skip(), "Pass input_shape="),
 ])
 def test_refusals(change, match):
@@ -376,3 +389,61 @@ def test_a_nir_file_is_fine_tuned():
     image = s2nir.compile(convert(made, (2, 32, 32)))
     (output,) = image.outputs.values()
     assert (s2nir.run(image, spikes).decisions(output) == labels).mean() > 0.8
+
+
+def test_weights_that_change_in_eval_are_seen():
+    torch.manual_seed(0)
+    one, two = (prepare_qat(louder(conv_net()), QAT(bits=4)).eval() for _ in range(2))
+    x = drive((2, 12, 12))
+    before = over_time(one, x).sum()
+    one.load_state_dict(two.state_dict())
+    assert convert(one, (2, 12, 12)).digest == convert(two, (2, 12, 12)).digest
+    assert torch.equal(over_time(one, x), over_time(two, x))
+    assert over_time(one, x).sum() != before
+    with torch.no_grad():
+        one[0].weight.mul_(-1)
+        one[1].beta.mul_(0.5)
+    assert_alike(one, (2, 12, 12), x)
+    assert convert(one, (2, 12, 12)).digest != convert(two, (2, 12, 12)).digest
+
+
+@pytest.mark.parametrize("parameter", ["beta", "threshold"])
+def test_parameters_of_float64_keep_the_membrane(parameter):
+    torch.manual_seed(0)
+    values = torch.linspace(0.5, 0.95, 6, dtype=torch.float64)
+    layer = louder(nn.Sequential(nn.Linear(10, 6)), 3)[0]
+    found = []
+    for kind in (torch.float64, torch.float32):
+        made = prepare_qat(nn.Sequential(layer, lif(**{parameter: values.to(kind)})), QAT(bits=8)).train()
+        found.append(sum(made(now) for now in drive((10,))).sum())
+    assert found[0] == found[1] > 10
+
+
+def test_a_linear_over_several_axes_is_refused():
+    made = prepare_qat(nn.Sequential(nn.Linear(5, 4), lif()), QAT(bits=8))
+    with pytest.raises(s2nir.S2NirError, match="last of several axes"):
+        made(torch.ones(2, 3, 5))
+
+
+def test_one_pool_in_two_places():
+    torch.manual_seed(0)
+    pool = nn.AvgPool2d(2)
+    net = louder(nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1), lif(), pool, nn.Conv2d(3, 4, 3, padding=1), lif(), pool, nn.Flatten(),
+        nn.Linear(16, 5), lif()), 5)
+    x = drive((1, 8, 8), rate=0.5)
+    for shape in (None, (1, 8, 8)):
+        assert_alike(prepare_qat(net, QAT(bits=8), shape).eval(), (1, 8, 8), x)
+    utils.reset(net)
+    with torch.no_grad():
+        assert torch.equal(over_time(net, x), torch.stack([net(now) for now in x]))
+
+
+def test_learned_steps_stay_near_their_weights():
+    """At 8 bits a step is about 1e-3, and Adam moves a parameter by its rate whatever the size of the gradient."""
+    torch.manual_seed(0)
+    made = prepare_qat(louder(conv_net()), QAT(bits=8, scale="lsq"))
+    start = [m.scale.value() for m in made if isinstance(m, Quantized)]
+    train(made, steps=30)
+    for before, now in zip(start, (m.scale.value() for m in made if isinstance(m, Quantized)), strict=True):
+        assert (now / before).log().abs().max() < 1

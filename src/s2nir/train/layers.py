@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .scale import Scale, spread, straight_round
+from ..errors import UnsupportedError
+from .scale import Scale, seen, spread, straight_round
 
 
 class Way:
@@ -30,9 +31,10 @@ class Way:
     training: bool
     _scale: tuple[Scale, ...]
     _whole: Tensor | None
+    _of: tuple[Any, ...]
 
     def take(self, name: str, factor: float) -> None:
-        self.name, self.factor, self._scale, self._whole = name, factor, (), None
+        self.name, self.factor, self._scale, self._whole, self._of = name, factor, (), None, ()
 
     @property
     def scale(self) -> Scale:
@@ -67,8 +69,10 @@ class Way:
 
     @torch.no_grad()
     def whole(self) -> Tensor:
-        """round(g w), held within the limit; kept until training goes on."""
-        if self._whole is None or self._whole.device != self.kernel.device:
+        """round(g w), held within the limit; kept until a weight or the scale changes."""
+        of = (*seen(self.kernel), *self.scale.seen())
+        if self._whole is None or of != self._of:
+            self._of = of
             g = self._rows_of(self.scale.value().to(self.kernel.device))
             scaled = self.kernel.double() * self.factor * g
             self._whole = scaled.clamp(-self.scale.limit, self.scale.limit).round().float()
@@ -82,6 +86,9 @@ class QLinear(Way, nn.Linear):
     """`nn.Linear` with integer weights, without its bias."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.dim() > 2:
+            raise UnsupportedError("qat-path", f"{self.name}: a Linear on the last of several axes ({tuple(x.shape)}). "
+                                               "Flatten ahead of it, or use a convolution with a kernel of 1.")
         w = self.weights()
         return functional.linear(x.to(w.dtype), w)
 

@@ -25,7 +25,8 @@ def over_time(module: nn.Module, x: Tensor, seen: Seen | None = None) -> Tensor:
     seen : called with the path and the spikes (steps, batch, *shape) of each neuron
 
     The same spikes and gradients as a loop over steps that calls `module(x[t])`, in less time: convolutions see all
-    steps in one call, and a leaky neuron without a learned decay runs fused. Other neurons are stepped.
+    steps in one call, and a leaky neuron without a learned decay runs fused. Other neurons are stepped. A batch norm
+    in training takes its statistics over all steps at once, which a loop over steps does not.
 
     Returns
     -------
@@ -33,7 +34,10 @@ def over_time(module: nn.Module, x: Tensor, seen: Seen | None = None) -> Tensor:
     """
     if not isinstance(module, nn.Sequential):
         raise InputError(f"over_time: found a {type(module).__name__}, needed an nn.Sequential; call it step by step")
+    stepped: dict[int, str] = {}
     for name, layer in _leaves(module, ""):
+        if isinstance(layer, snn.SpikingNeuron) and stepped.setdefault(id(layer), name) != name:
+            raise InputError(f"over_time: {name} is the same neuron as {stepped[id(layer)]}; make one for each place")
         if isinstance(layer, snn.SpikingNeuron):
             x = _neuron(layer, x)
             if seen is not None:
@@ -44,10 +48,10 @@ def over_time(module: nn.Module, x: Tensor, seen: Seen | None = None) -> Tensor:
 
 
 def _leaves(module: nn.Module, path: str) -> Any:
-    for name, child in module.named_children():
+    for name, child in module._modules.items():  # named_children leaves out what stands there twice
         if isinstance(child, nn.Sequential):
             yield from _leaves(child, f"{path}{name}.")
-        else:
+        elif child is not None:
             yield path + name, child
 
 

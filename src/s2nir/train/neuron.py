@@ -21,7 +21,7 @@ from ..graph import Population, Reset
 from ..quantize import IntPopulation, Threshold, int_population
 from .core import Core
 from .layers import Way
-from .scale import Scale, spread, straight_round
+from .scale import Scale, seen, spread, straight_round
 
 RESETS = {"subtract": Reset.SUBTRACT, "zero": Reset.ZERO, "none": Reset.NONE}
 EXACT = "s2nir_exact"
@@ -43,12 +43,12 @@ class Quantized:
     current_based = False
     recurs = False
     _core: Core | None
-    _core_shape: tuple[int, ...]
+    _core_of: tuple[Any, ...]
 
     def take(self, name: str, ways: tuple[Way, ...], scale: Scale) -> None:
         """Move in: called once, on a module whose class has just become this one."""
         me = cast(Any, self)
-        self.name, self.ways, self._core, self._core_shape = name, ways, None, ()
+        self.name, self.ways, self._core, self._core_of = name, ways, None, ()
         me.add_module("scale", scale)
         level = None
         if scale.options.threshold is Threshold.LEARNED:
@@ -126,7 +126,8 @@ class Quantized:
         me = cast(Any, self)
         kind = slot.dtype if self.training else self.core(tuple(slot.shape[1:])).kind
         for state in ("mem", *(("syn",) if self.current_based else ())):
-            if getattr(me, state).shape != slot.shape or getattr(me, state).dtype != kind:
+            held = getattr(me, state)
+            if held.shape != slot.shape or (not self.training and held.dtype != kind):
                 setattr(me, state, torch.zeros(slot.shape, dtype=kind, device=slot.device))
         if self.recurs and me.spk.shape != slot.shape:
             me.spk = torch.zeros_like(slot)
@@ -168,12 +169,18 @@ class Quantized:
 
     def core(self, shape: tuple[int, ...]) -> Core:
         """The core's parameters, worked out once after `eval()`."""
-        if self._core is None or self._core_shape != shape:
+        of = (shape, *self._parameters_seen())
+        if self._core is None or self._core_of != of:
             arithmetic = Arithmetic(self.scale.options.arithmetic)
             found = int_population(self.population(shape), self.whole_scale(shape), arithmetic)
             self._core = Core(found, arithmetic, cast(Any, self).threshold.device)
-            self._core_shape = shape
+            self._core_of = of
         return self._core
+
+    def _parameters_seen(self) -> tuple[int, ...]:
+        me = cast(Any, self)
+        own = (getattr(me, n, None) for n in ("threshold", "level", "beta", "alpha", "R", "C", "time_step"))
+        return (*seen(*own, *(cast(Any, way).bias for way in self.ways)), *self.scale.seen())
 
     def whole_scale(self, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         g = spread(self.scale.value(), shape)

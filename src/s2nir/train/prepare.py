@@ -43,6 +43,7 @@ def prepare_qat(module: nn.Module, options: QAT | None = None, input_shape: tupl
     found = structure.links(made, input_shape)
     names = dict(made.named_modules())
     _once(found)
+    _untied(found, names)
     for link in found:
         ways = [_layer(names[path], path, factor) for path, factor in link.ways.items()]
         for path, norm in link.norms.items():
@@ -55,7 +56,7 @@ def prepare_qat(module: nn.Module, options: QAT | None = None, input_shape: tupl
         for way in ways:
             way.belongs_to(scale)
         _neuron(neuron, link.neuron, tuple(ways), scale)
-    for path, node in names.items():
+    for path, node in list(made.named_modules(remove_duplicate=False)):
         if isinstance(node, nn.AvgPool2d | nn.LPPool2d):
             divisor = structure.pool_divisor(path, node)
             _replace(made, path, SumPool(node.kernel_size, node.stride, getattr(node, "padding", 0), divisor))
@@ -84,6 +85,15 @@ def _once(found: list[structure.Link]) -> None:
                 raise UnsupportedError("qat-path", f"{path}: leads into both {seen[path]} and {link.neuron}, whose "
                                                    "scales differ. Give each a layer of its own.")
             seen[path] = link.neuron
+
+
+def _untied(found: list[structure.Link], names: dict[str, Any]) -> None:
+    """Two layers that share their weights would need two scales for them."""
+    seen: dict[int, str] = {}
+    for path in (path for link in found for path in link.ways):
+        other = seen.setdefault(id(names[path].weight), path)
+        if other != path:
+            raise UnsupportedError("qat-path", f"{path}: shares its weights with {other}. Give each its own.")
 
 
 def _layer(node: Any, path: str, factor: float) -> Way:

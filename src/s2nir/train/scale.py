@@ -43,6 +43,11 @@ def spread(values: Tensor, shape: tuple[int, ...]) -> Tensor:
     return values.repeat_interleave(math.prod(shape) // values.numel()).reshape(shape)
 
 
+def seen(*tensors: Tensor | None) -> tuple[int, ...]:
+    """What tells whether tensors are as they were: their counters of changes, and where they lie."""
+    return tuple(n for t in tensors if t is not None for n in (t._version, t.data_ptr()))
+
+
 class Scale(nn.Module):
     """g of one population: integer weight per real weight, shape (units); a unit is a channel, or all of it.
 
@@ -50,6 +55,7 @@ class Scale(nn.Module):
     """
 
     g: Tensor
+    started: Tensor
 
     def __init__(self, options: QAT, ways: tuple[Way, ...]) -> None:
         super().__init__()
@@ -59,15 +65,20 @@ class Scale(nn.Module):
         self._seen: tuple[int, ...] | None = None
         first = self._wanted()
         if options.scale is ScaleRule.LSQ:
-            self.step = nn.Parameter((1.0 / first).float())
+            # an optimizer that moves by its rate whatever the gradient's size must not reach 0: steps are near 1e-3
+            self.log_step = nn.Parameter((1.0 / first).log().float())
             count = sum(way.rows().numel() for way in ways) / first.numel()
             self.damped = 1.0 / math.sqrt(count * options.limit)  # [Esser2020], section 2.2
         else:
             self.register_buffer("g", first)
+            self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 
     @property
     def limit(self) -> int:
         return self.options.limit
+
+    def seen(self) -> tuple[int, ...]:
+        return seen(self.log_step if self.options.scale is ScaleRule.LSQ else self.g)
 
     def value(self) -> Tensor:
         """g, without a gradient: float64 (units)."""
@@ -85,18 +96,19 @@ class Scale(nn.Module):
         return self.g.float()
 
     def _positive(self) -> Tensor:
-        return cast(Tensor, self.step).clamp_min(1e-12)
+        return cast(Tensor, self.log_step).exp()
 
     def _observe(self) -> None:
         """Move g towards what the weights want, once per change of the weights."""
-        seen = tuple(way.version() for way in self.ways)
-        if self.frozen or seen == self._seen:
+        now = tuple(way.version() for way in self.ways)
+        if self.frozen or now == self._seen:
             return
-        if self._seen is not None:
+        if self.started:  # the first weights are those that g was made of
             m = self.options.momentum
             with torch.no_grad():  # the average is of the step, 1 / g, which is what a percentile gives
                 self.g.copy_(1.0 / (m / self.g + (1.0 - m) / self._wanted()))
-        self._seen = seen
+        self._seen = now
+        self.started.fill_(True)
 
     @torch.no_grad()
     def _wanted(self) -> Tensor:

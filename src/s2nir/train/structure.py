@@ -32,9 +32,13 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class _Signal:
-    """What travels: spikes times `factor`, or the sums of the layers in `ways`."""
+    """What travels: spikes times `factor`, or the sums of the layers in `ways`.
+
+    overlaps : whether windows of a pool share spikes
+    """
 
     factor: float = 1.0
+    overlaps: bool = False
     ways: dict[str, float] = field(default_factory=dict)
     norms: dict[str, str] = field(default_factory=dict)
 
@@ -78,7 +82,11 @@ def _nodes(
             yield traced.name, traced.path, traced.module, traced.op, traced.before
         return
     last = "input"
+    stateful: dict[int, str] = {}
     for path, child in _chain(module, ""):
+        if isinstance(child, (snn.SpikingNeuron, *WEIGHTS, *NORMS)) and stateful.setdefault(id(child), path) != path:
+            other = stateful[id(child)]
+            raise UnsupportedError("qat-path", f"{path}: is the same module as {other}. Make one for each place.")
         yield path, path, child, "module", (last,)
         last = path
 
@@ -88,11 +96,11 @@ def _chain(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
     if not isinstance(module, nn.Sequential):
         raise UnsupportedError("qat-path", f"prepare_qat: a {type(module).__name__} is no nn.Sequential, so its wiring "
                                            "has to be seen in a run. Pass input_shape=, without the batch axis.")
-    for name, child in module.named_children():
+    for name, child in module._modules.items():  # named_children leaves out what stands there twice
         inner = f"{path}{name}"
         if isinstance(child, nn.Sequential):
             yield from _chain(child, inner + ".")
-        else:
+        elif child is not None:
             yield inner, child
 
 
@@ -100,6 +108,8 @@ def _merged(name: str, heard: list[_Signal]) -> tuple[dict[str, float], dict[str
     ways: dict[str, float] = {}
     norms: dict[str, str] = {}
     for signal in heard:
+        for path in signal.ways.keys() & ways.keys():
+            raise UnsupportedError("qat-path", f"{path}: is added to itself ahead of {name}. Use one for each branch.")
         ways.update(signal.ways)
         norms.update(signal.norms)
     if any(not signal.ways for signal in heard) and ways:
@@ -115,6 +125,9 @@ def _after(name: str, node: Any, op: str, heard: list[_Signal]) -> _Signal:
         if len(heard) > 1 or one.ways:
             raise UnsupportedError("qat-path", f"{name}: two layers with weights stand in a row ahead of one neuron. "
                                                "Merge them into one, or put a neuron in between.")
+        if one.overlaps and isinstance(node, nn.Linear):
+            raise UnsupportedError("qat-path", f"{name}: a matrix behind a pool whose windows overlap would add up "
+                                               "weights into one of more bits. Use a stride as large as the window.")
         return _Signal(ways={name: one.factor})
     if isinstance(node, NORMS):
         if len(one.ways) != 1 or one.norms:
@@ -125,7 +138,10 @@ def _after(name: str, node: Any, op: str, heard: list[_Signal]) -> _Signal:
         if one.ways:
             raise UnsupportedError("qat-path", f"{name}: a pool between weights and neuron would make weights of more "
                                                "bits than the layer's. Put the pool behind the neuron.")
-        return _Signal(factor=one.factor / pool_divisor(name, node))
+        given = node.kernel_size, node.stride or node.kernel_size
+        size, stride = (v if isinstance(v, tuple) else (v, v) for v in given)
+        overlaps = one.overlaps or any(s < k for s, k in zip(stride, size, strict=True))
+        return _Signal(factor=one.factor / pool_divisor(name, node), overlaps=overlaps)
     if op == "add":
         if any(s.ways for s in heard):
             ways, norms = _merged(name, heard)
