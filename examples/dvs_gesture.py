@@ -18,8 +18,7 @@ import sys
 from s2nir.bench import networks
 from s2nir.cli import main
 
-# networks.NETWORKS["dvs-gesture"] = my_network    # called with the seed
+networks.NETWORKS |= {}  # such as {"dvs-gesture": my_network}, which is called with the seed
 
 if __name__ == "__main__":
-    assert set(networks.NETWORKS) == {"dvs-gesture", "nmnist"}
     sys.exit(main(["bench", *sys.argv[1:]]))

@@ -22,7 +22,6 @@ class Preset:
     seeds : how often all of it is done
     grid : test recordings that the whole grid of percentiles is evaluated on; rows that are compared use them all
     reference : test recordings that also go through the plain-Python oracle
-    time : how long it takes, said to people
     """
 
     name: str
@@ -46,19 +45,17 @@ class Preset:
     fine_rate: float = 8e-4
     clamp: float | None = 1.0
     anneal: bool = True
-    time: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, without what is only said to people."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items() if k != "time"}
+        """As plain values."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
 
 
 GESTURES = {
     p.name: p
     for p in (
         Preset(name="fast", dataset="dvs-gesture", tick_us=24_000, steps=75, train=770, validation=110, test=220,
-               epochs=28, fine=5, seeds=1, grid=220, reference=2, trained_bits=(8, 4),
-               time="under 15 minutes on 2 cores"),
+               epochs=28, fine=5, seeds=1, grid=220, reference=2, trained_bits=(8, 4)),
         Preset(name="gaps", dataset="dvs-gesture", tick_us=24_000, steps=75, train=1760, validation=550, test=2200,
                epochs=20, fine=4, seeds=3, grid=220, reference=2),
         Preset(name="paper", dataset="dvs-gesture", tick_us=1_000, steps=6_000, train=1078, validation=121, test=264,

@@ -78,8 +78,10 @@ class Way:
             self._whole = scaled.clamp(-self.scale.limit, self.scale.limit).round().float()
         return self._whole
 
-    def _train(self) -> None:
+    def train(self, mode: bool = True) -> Any:
+        """Whole weights are worked out anew, also where `weight.data` was changed, which leaves no trace."""
         self._whole = None
+        return super().train(mode)  # type: ignore[misc]
 
 
 class QLinear(Way, nn.Linear):
@@ -92,10 +94,6 @@ class QLinear(Way, nn.Linear):
         w = self.weights()
         return functional.linear(x.to(w.dtype), w)
 
-    def train(self, mode: bool = True) -> QLinear:
-        self._train()
-        return super().train(mode)
-
 
 class QConv2d(Way, nn.Conv2d):
     """`nn.Conv2d` with integer weights, without its bias."""
@@ -104,10 +102,6 @@ class QConv2d(Way, nn.Conv2d):
         w = self.weights()
         return cast(Tensor, self._conv_forward(x.to(w.dtype), w, None))
 
-    def train(self, mode: bool = True) -> QConv2d:
-        self._train()
-        return super().train(mode)
-
 
 class QConv1d(Way, nn.Conv1d):
     """`nn.Conv1d` with integer weights, without its bias."""
@@ -115,10 +109,6 @@ class QConv1d(Way, nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         w = self.weights()
         return cast(Tensor, self._conv_forward(x.to(w.dtype), w, None))
-
-    def train(self, mode: bool = True) -> QConv1d:
-        self._train()
-        return super().train(mode)
 
 
 class QOneToOne(Way, nn.Module):
@@ -142,10 +132,6 @@ class QOneToOne(Way, nn.Module):
 
     def version(self) -> int:
         return int(self.V._version)
-
-    def train(self, mode: bool = True) -> QOneToOne:
-        self._train()
-        return super().train(mode)
 
 
 class SumPool(nn.Module):
