@@ -116,7 +116,7 @@ def _packets(given: Mapping[str, NDArray[Any]], ready: Program, batch: int, step
     for b in range(batch):
         tick, source, count = [], [], []
         for name, counts in given.items():
-            t, i = np.divmod(np.flatnonzero(counts[b]), counts.shape[2])
+            t, i = np.divmod(np.flatnonzero(counts[b] != 0), counts.shape[2])
             tick.append(t)
             source.append(ready.index[name][i])
             count.append(counts[b, t, i].astype(np.int64))

@@ -23,10 +23,10 @@ class Synapses(NamedTuple):
     """What a spike of each source does: segments (start[s]..start[s+1]) and single synapses (one[s]..one[s+1])."""
 
     start: NDArray[np.int64]
-    target: NDArray[np.int64]
-    weight: NDArray[np.int64]  # where its weights begin in `weights`
-    length: NDArray[np.int64]
-    delay: NDArray[np.int64]
+    target: NDArray[Any]  # int32 where that holds them, as the next three
+    weight: NDArray[Any]  # where its weights begin in `weights`
+    length: NDArray[Any]
+    delay: NDArray[Any]
     weights: NDArray[np.int8]
     one: NDArray[np.int64]
     one_target: NDArray[np.int64]
@@ -212,10 +212,10 @@ def _sorted(pieces: _Pieces, size: int) -> Synapses:
     ones = ones[:, np.argsort(ones[0], kind="stable")]
     return Synapses(
         start=_starts(source, size),
-        target=target,
-        weight=weight,
-        length=total,
-        delay=delay,
+        target=_narrow(target),
+        weight=_narrow(weight),
+        length=_narrow(total),
+        delay=_narrow(delay),
         weights=np.concatenate(pieces.weights),
         one=_starts(ones[0], size),
         one_target=ones[2].copy(),
@@ -226,3 +226,7 @@ def _sorted(pieces: _Pieces, size: int) -> Synapses:
 
 def _starts(source: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(np.bincount(source, minlength=size))]).astype(np.int64)
+
+
+def _narrow(values: NDArray[np.int64]) -> NDArray[Any]:
+    return values.astype(np.int32) if not values.size or values.max() <= np.iinfo(np.int32).max else values
