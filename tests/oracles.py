@@ -163,3 +163,59 @@ def _taps(c):
                         if 0 <= y < h and 0 <= x < w:
                             ic = i + o // per_out * per_in
                             yield int((ic * h + y) * w + x), int((o * oh + oy) * ow + ox), int(c.weight[o, i, ky, kx])
+
+
+def arrivals(image, chip, key):
+    """Counter of the cores (chip, PE) that a packet comes to from a router on, by table, link and coordinate alone.
+
+    Plain Python over the tables' integers; a packet that goes round for ever, or off the machine, is an error.
+    """
+    machine, found, ways = image.machine, Counter(), [(chip, None, 0)]
+    steps = {0: (1, 0), 1: (1, 1), 2: (0, 1), 3: (-1, 0), 4: (-1, -1), 5: (0, -1)}
+    wide, high = _torus(machine)
+    there = set(machine.coordinates)
+    dead = {(c, n) for c, n in machine.faults.links}
+    while ways:
+        (x, y), came, hops = ways.pop()
+        assert hops <= len(there), f"key {key:#x} goes round"
+        table = image.tables.get((x, y))
+        route = None
+        for k, m, r in zip(table.key, table.mask, table.route, strict=True) if table is not None else ():
+            if key & int(m) == int(k):
+                route = int.from_bytes(r.tobytes(), "little")
+                break
+        if route is None:
+            if came is None or not machine.default_routes:
+                continue
+            route = 1 << (came + 3) % 6
+        for bit in range(158):
+            if not route >> bit & 1:
+                continue
+            if bit >= 6:
+                found[(x, y), bit - 6] += 1
+                continue
+            dx, dy = steps[bit]
+            other = ((x + dx) % wide, (y + dy) % high) if wide else (x + dx, y + dy)
+            assert other in there, f"key {key:#x} leaves the machine at {(x, y)} by {bit}"
+            assert ((x, y), bit) not in dead and (other, (bit + 3) % 6) not in dead, f"key {key:#x} over a dead link"
+            ways.append((other, (bit + 3) % 6, hops + 1))
+    return found
+
+
+def _torus(machine):
+    return (0, 0) if machine.boards in (None, 1) else machine.topology.size
+
+
+def hearing(image):
+    """For every key in use: its chip, and the cores (chip, PE) whose memory holds something for its slice."""
+    cores = [_Core(c) for c in image.cores]
+    of = {}
+    for c, core in zip(image.cores, cores, strict=True):
+        of.update(dict.fromkeys(range(core.key, core.key + core.n), (c.chip, set())))
+    for c, core in zip(image.cores, cores, strict=True):
+        if core.application == "spike_list":
+            continue
+        heard = {key for key, *_ in core.rows()} if core.application != "relay" else set()
+        for key in heard | {base for base, _, _ in core.conv_entries()}:
+            of[key][1].add((c.chip, c.pe))
+    return of

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .events import Events
     from .frontend import from_snntorch, load, to_nir, to_snntorch
     from .graph import Graph
-    from .machine import SpiNNaker2
+    from .machine import Faults, SpiNNaker2
     from .mapping import MachineImage, Partition, compile
     from .pipeline import Deployment, deploy
     from .quantize import PTQ, QAT, Network, quantize
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Deployment": "pipeline",
     "Events": "events",
+    "Faults": "machine",
     "Fidelity": "report",
     "Graph": "graph",
     "MachineImage": "mapping",
@@ -53,6 +54,7 @@ __all__ = [
     "QAT",
     "Deployment",
     "Events",
+    "Faults",
     "Fidelity",
     "Graph",
     "MachineImage",

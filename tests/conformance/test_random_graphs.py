@@ -26,11 +26,11 @@ schemes = st.sampled_from([
 ])
 
 
-def whole_way(network, arguments, scheme, arithmetic, seed):
+def whole_way(network, arguments, scheme, arithmetic, seed, **options):
     """One network to the end; checks every bit and every synapse on the way."""
     graph = s2nir.load(network, **arguments)
     quantized = s2nir.quantize(graph, s2nir.PTQ(**scheme), arithmetic=arithmetic)
-    image = s2nir.compile(quantized)
+    image = s2nir.compile(quantized, **options)
     loops = replace(quantized, loops=Loops(image.provenance["loops"]))
     want, words = network_synapses(quantized, hops(loops, lags(loops)))
     got, written = image_synapses(image)

@@ -239,7 +239,7 @@ def test_more_slices_than_cores():
 
 
 def test_another_machine_is_refused():
-    with pytest.raises(MappingError, match=r"SpiNNaker2\(chips=2\): this release maps to one chip"):
+    with pytest.raises(MappingError, match=r"SpiNNaker2\.chips: found 2, allowed 1, or .* For 48 chips use boards=1"):
         s2nir.SpiNNaker2(chips=2)
 
 

@@ -97,7 +97,7 @@ def altered(stored, tmp_path, change):
 
 
 def other_schema(f):
-    f.attrs["schema"] = 2
+    f.attrs["schema"] = 3
 
 
 def no_schema(f):
@@ -127,7 +127,7 @@ def cores_that_do_not_fit(f):
 
 def a_long_memory(f):
     del f["memory"]
-    f.create_dataset("memory", shape=(2**31,), dtype="u1", chunks=(1 << 20,), compression="gzip")
+    f.create_dataset("memory", shape=(2**35,), dtype="u1", chunks=(1 << 20,), compression="gzip")
 
 
 def a_table_of_another_chip(f):
@@ -144,13 +144,13 @@ def no_head(f):
 
 
 @pytest.mark.parametrize(("change", "what"), [
-    (other_schema, r"found image schema 2, this release reads 1\. Compile it anew"),
+    (other_schema, r"found image schema 3, this release reads 2\. Compile it anew"),
     (no_schema, "is damaged: its 'schema' cannot be read"),
     (no_digest, "is damaged: its 'digest' cannot be read"),
     (turned_weight, r"altered, its content has digest [0-9a-f]{12}, the file says [0-9a-f]{12}"),
     (no_tables, r"is damaged: its 'tables' cannot be read\. Compile the image anew"),
     (cores_that_do_not_fit, "its cores and its memory do not agree in size"),
-    (a_long_memory, r"declares \d+ bytes, one chip's image is at most 1073741824"),
+    (a_long_memory, r"declares \d+ bytes, an image of its machine is at most 1088290816"),
     (a_table_of_another_chip, "is damaged: its 'tables' cannot be read"),
     (another_head, "is damaged: its 'head' cannot be read"),
     (no_head, r"altered\.h5: is damaged: its 'head' cannot be read\. Compile the image anew\.$"),

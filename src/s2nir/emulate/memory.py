@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError
 from ..fixedpoint import Arithmetic, next_up
-from ..machine import LINKS
+from ..machine import LINKS, Chip
 from ..mapping import MachineImage, Regions, regions, unpack_geometry
 from .segments import Synapses, synapses
 
@@ -146,29 +146,58 @@ def _walk(
     Returns, by core, what reaches it: (source core, local indices); and the classes of sources by the cores they reach.
     """
     at = {(c.chip, c.pe): i for i, c in enumerate(image.cores)}
+    number = {chip: k for k, chip in enumerate(image.machine.coordinates)}
     arrivals: list[list[tuple[int, NDArray[np.int64]]]] = [[] for _ in image.cores]
     classes: dict[bytes, int] = {}
     rows: list[NDArray[np.bool_]] = []
     reach_of = np.zeros(int(first[-1]), np.int64)
     for i, (core, r) in enumerate(zip(image.cores, parts, strict=True)):
-        local = np.arange(r.descriptor.neurons)
-        table = image.tables.get(core.chip)
-        keys = (r.descriptor.key | local).astype(np.uint32)
-        entry = table.lookup(keys) if table is not None else np.full(local.size, -1)
-        for e in np.unique(entry):
-            reached = np.zeros(len(image.cores), bool)
-            if e >= 0 and table is not None:
-                for bit in table.bits(int(e)):
-                    if bit >= LINKS and (core.chip, bit - LINKS) in at:
-                        reached[at[core.chip, bit - LINKS]] = True
-            mine = local[entry == e]
-            for target in np.flatnonzero(reached):
-                arrivals[target].append((i, mine))
-            number = classes.setdefault(reached.tobytes(), len(classes))
-            if number == len(rows):
-                rows.append(reached)
-            reach_of[first[i] + mine] = number
+        n = r.descriptor.neurons
+        reached = np.zeros((n, len(image.cores)), bool)
+        _send(image, number, at, (r.descriptor.key | np.arange(n)).astype(np.uint32), core.chip, reached)
+        for target in np.flatnonzero(reached.any(axis=0)):
+            arrivals[target].append((i, np.flatnonzero(reached[:, target])))
+        packed, which = np.unique(reached, axis=0, return_inverse=True)
+        for k, row in enumerate(packed):
+            found = classes.setdefault(row.tobytes(), len(classes))
+            if found == len(rows):
+                rows.append(row)
+            reach_of[first[i] + np.flatnonzero(which.ravel() == k)] = found
     return arrivals, np.array(rows, bool).reshape(len(rows), len(image.cores)), reach_of
+
+
+def _send(
+    image: MachineImage, number: dict[Chip, int], at: dict[tuple[Chip, int], int], keys: NDArray[np.uint32],
+    chip: Chip, reached: NDArray[np.bool_],
+) -> None:
+    """Packets of some keys from one chip on, router by router; marks the cores that each key reaches.
+
+    Raises
+    ------
+    ImageError
+        where packets go round for ever.
+    """
+    t = image.machine.topology
+    ways = [(chip, -1, np.arange(keys.size), 0)]
+    while ways:
+        chip, came, mine, hops = ways.pop()
+        if hops > t.chips:
+            raise ImageError(f"chip {chip}: packets of key {int(keys[mine[0]]):#x} go round for ever")
+        table = image.tables.get(chip)
+        entry = np.full(mine.size, -1) if table is None else table.lookup(keys[mine])
+        for e in np.unique(entry).tolist():
+            these = mine[entry == e]
+            if e >= 0 and table is not None:
+                bits = table.bits(e)
+            else:
+                bits = [(came + LINKS // 2) % LINKS] if image.machine.default_routes and came >= 0 else []
+            for bit in bits:
+                if bit >= LINKS:
+                    if (chip, bit - LINKS) in at:
+                        reached[these, at[chip, bit - LINKS]] = True
+                elif chip in number and (there := int(t.neighbour[number[chip], bit])) >= 0:
+                    x, y = t.chip[there].tolist()
+                    ways.append(((x, y), (bit + LINKS // 2) % LINKS, these, hops + 1))
 
 
 def _neurons(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]) -> Neurons:

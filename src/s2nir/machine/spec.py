@@ -1,49 +1,156 @@
-"""The machine: which chips there are, and which cores of them."""
+"""The machine: which chips there are, how they are joined, and which cores of them may be used."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 from ..errors import MappingError
-from .spinnaker2 import QUAD, QUADS, ROUTER_ENTRIES, USABLE_PES
-
-Chip = tuple[int, int]
+from .faults import Faults
+from .spinnaker2 import LINK_NAMES, LINKS, PES, QUAD, QUADS, ROUTER_ENTRIES, USABLE_PES
+from .topology import Chip, Topology, boards, join
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpiNNaker2:
     """A machine of SpiNNaker2 chips.
 
-    chips : int; this release maps to a single chip
+    chips : 1, or the (x, y) of any set of chips on one hexagonal mesh
+    boards : 1 (48 chips), or a multiple of 3: triads on a torus; instead of `chips`
+    faults : cores, chips, links and routers that must not be used
+    reserved : PEs that are kept back on each chip, the last ones; 4 leave the 148 that applications may use
+    router_entries : entries of a router
+    default_routes : whether a packet that no entry matches goes straight on over the opposite link; not known of the
+        chip, so off
 
-    >>> SpiNNaker2().cores
-    148
+    >>> SpiNNaker2().cores, SpiNNaker2(boards=1).cores, SpiNNaker2(boards=24).cores
+    (148, 7104, 170496)
     """
 
-    chips: int = 1
+    chips: int | tuple[Chip, ...] = 1
+    boards: int | None = None
+    faults: Faults = field(default_factory=Faults)
+    reserved: int = PES - USABLE_PES
+    router_entries: int = ROUTER_ENTRIES
+    default_routes: bool = False
 
     def __post_init__(self) -> None:
-        if self.chips != 1:
-            raise MappingError(f"SpiNNaker2(chips={self.chips}): this release maps to one chip. Pass chips=1.")
+        object.__setattr__(self, "chips", _chips(self.chips, self.boards))
+        for name, value, low, high in (
+            ("reserved", self.reserved, 0, PES - 1), ("router_entries", self.router_entries, 1, ROUTER_ENTRIES),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise MappingError(f"SpiNNaker2.{name}: found {value!r}, allowed {low} to {high}")
+        if not isinstance(self.faults, Faults):
+            raise MappingError(f"SpiNNaker2.faults: found {type(self.faults).__name__}, needed s2nir.Faults")
+        board_of, _ = self._layout()
+        f = self.faults
+        for what, chip in sorted(
+            [("chip", c) for c in f.chips] + [("router", c) for c in f.routers]
+            + [("core", c) for c, _ in f.cores] + [("link", c) for c, _ in f.links]
+        ):
+            if chip not in board_of:
+                raise MappingError(f"SpiNNaker2.faults: a {what} of chip {chip}, which this machine does not have")
+        if not self.topology.first[-1]:
+            raise MappingError("SpiNNaker2: no core is left to use. Give fewer faults, or a larger machine.")
+
+    def _layout(self) -> tuple[dict[Chip, int], tuple[int, int] | None]:
+        if self.boards is not None:
+            return boards(self.boards)
+        return dict.fromkeys(((0, 0),) if isinstance(self.chips, int) else self.chips, 0), None
+
+    @property
+    def topology(self) -> Topology:
+        """Chips, links and cores as arrays."""
+        return _topology(self)
 
     @property
     def coordinates(self) -> tuple[Chip, ...]:
-        """Chips by their (x, y) on the hexagonal mesh."""
-        return ((0, 0),)
+        """Chips that can be used, by their (x, y) on the hexagonal mesh."""
+        return tuple((int(x), int(y)) for x, y in self.topology.chip)
 
     @property
     def cores(self) -> int:
         """Cores that applications may use."""
-        return len(self.coordinates) * USABLE_PES
+        return int(self.topology.first[-1])
 
     @property
     def usable(self) -> tuple[tuple[Chip, int], ...]:
         """Every usable core as (chip, PE), in order."""
-        return tuple((chip, pe) for chip in self.coordinates for pe in range(USABLE_PES))
+        t = self.topology
+        return tuple(
+            (chip, int(pe)) for i, chip in enumerate(self.coordinates) for pe in t.pe[t.first[i] : t.first[i + 1]]
+        )
 
-    @property
-    def router_entries(self) -> int:
-        return ROUTER_ENTRIES
+    def describe(self) -> str:
+        """What the machine is, for people."""
+        t = self.topology
+        joined = t.neighbour >= 0
+        shape = "a mesh" if t.size is None else f"a torus of {t.size[0]} x {t.size[1]}"
+        on, off = int((joined & ~t.between).sum()) // 2, int((joined & t.between).sum()) // 2
+        board = "1 chip" if t.chips == 1 else f"{t.chips} chips on {len(set(t.board.tolist()))} board(s), {shape}"
+        lines = [
+            f"SpiNNaker2: {board}, {self.cores} usable cores",
+            f"  links: {on} on boards (6 Gbit/s), {off} between boards (2 Gbit/s)",
+            f"  router: {self.router_entries} entries; what none matches "
+            f"{'goes straight on' if self.default_routes else 'is dropped'}",
+            f"  {self.faults}",
+        ]
+        if self.reserved != PES - USABLE_PES:
+            lines.append(f"  {self.reserved} PEs of each chip are kept back")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for files."""
+        return {
+            "chips": self.chips if isinstance(self.chips, int) else [list(c) for c in self.chips],
+            "boards": self.boards, "faults": self.faults.to_dict(), "reserved": self.reserved,
+            "router_entries": self.router_entries, "default_routes": self.default_routes,
+        }
+
+    @classmethod
+    def from_dict(cls, given: dict[str, Any]) -> SpiNNaker2:
+        """What `to_dict` gives."""
+        rest = {k: v for k, v in given.items() if k not in ("chips", "faults")}
+        chips = given.get("chips", 1)
+        return cls(
+            chips=chips if isinstance(chips, int) else tuple((int(x), int(y)) for x, y in chips),
+            faults=Faults.from_dict(given.get("faults", {})), **rest,
+        )
+
+
+def _chips(given: Any, on_boards: int | None) -> int | tuple[Chip, ...]:
+    if on_boards is not None:
+        if given != 1:
+            raise MappingError("SpiNNaker2: found both chips and boards, allowed one of them")
+        if isinstance(on_boards, bool) or not isinstance(on_boards, int) or on_boards < 1 or (
+            on_boards > 1 and on_boards % 3
+        ):
+            raise MappingError(f"SpiNNaker2.boards: found {on_boards!r}, allowed 1, or a multiple of 3 (triads)")
+        return 1
+    if isinstance(given, int) and not isinstance(given, bool):
+        if given != 1:
+            raise MappingError(
+                f"SpiNNaker2.chips: found {given}, allowed 1, or the (x, y) of each chip. For 48 chips use boards=1."
+            )
+        return 1
+    try:
+        found = tuple(sorted({(int(x), int(y)) for x, y in given}))
+    except (TypeError, ValueError):
+        raise MappingError(f"SpiNNaker2.chips: found {given!r}, allowed 1, or the (x, y) of each chip") from None
+    if not found or min(min(c) for c in found) < 0 or max(max(c) for c in found) > 255:
+        raise MappingError(f"SpiNNaker2.chips: found {found!r}, allowed coordinates from 0 to 255")
+    return found
+
+
+@lru_cache(maxsize=64)
+def _topology(machine: SpiNNaker2) -> Topology:
+    board_of, size = machine._layout()
+    f = machine.faults
+    lost = set(f.cores)
+    cores = {chip: [pe for pe in range(PES - machine.reserved) if (chip, pe) not in lost] for chip in board_of}
+    return join(board_of, size, {*f.chips, *f.routers}, set(f.links), cores)
 
 
 def floor_position(pe: int) -> tuple[int, int, int]:
@@ -54,3 +161,6 @@ def floor_position(pe: int) -> tuple[int, int, int]:
     """
     x, y = QUADS[pe // QUAD]
     return x, y, pe % QUAD
+
+
+__all__ = ["LINKS", "LINK_NAMES", "Chip", "SpiNNaker2", "floor_position"]

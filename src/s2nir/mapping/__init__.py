@@ -6,37 +6,48 @@ from .image import CoreImage, MachineImage, PopulationInfo
 from .keys import KeyBlock, LargestFirst
 from .layout import Descriptor, Geometry, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
 from .partition import Partition, Slice
-from .place import Sequential
+from .net import Net, net
+from .place import Annealing, Curve, Sequential
 from .placement import Placement, lay
-from .route import RouteTree, local
+from .route import DimensionOrder, Flow, LoadAware, NearestNeighbour, Trees, link_ns, link_packets
 from .tables import Table, tables
-from .trees import RouteTrees, grow
+from .trees import RouteTrees, flow, grow
 from .wiring import Wiring, as_sparse, wire
 
 __all__ = [
+    "Annealing",
     "CoreImage",
+    "Curve",
     "Descriptor",
+    "DimensionOrder",
+    "Flow",
     "Geometry",
     "KeyBlock",
     "LargestFirst",
+    "LoadAware",
     "MachineImage",
+    "NearestNeighbour",
+    "Net",
     "Partition",
     "Placement",
     "PopulationInfo",
     "Regions",
-    "RouteTree",
     "RouteTrees",
     "Sequential",
     "Slice",
     "Table",
+    "Trees",
     "Wiring",
     "as_sparse",
     "check",
     "compile",
+    "flow",
     "grow",
     "headroom",
     "lay",
-    "local",
+    "link_ns",
+    "link_packets",
+    "net",
     "regions",
     "tables",
     "unpack_conv_entry",

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..machine import LINKS, PES, USABLE_PES
+from ..machine import LINKS
 from .image import CoreImage, MachineImage
 from .layout import REFRACTORY_SHIFT, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
 
@@ -23,9 +24,10 @@ def check(image: MachineImage) -> Iterator[str]:
     if len(set(places)) != len(places):
         yield "two core images are for the same core"
     found: list[Regions] = []
+    usable = set(image.machine.usable)
     for core in image.cores:
         where = _name(core)
-        if not 0 <= core.pe < USABLE_PES or core.chip not in image.machine.coordinates:
+        if (core.chip, core.pe) not in usable:
             yield f"{where}: not a usable core of this machine"
         r = regions(core.memory, core.application not in NO_NEURONS)
         if isinstance(r, str):
@@ -165,32 +167,65 @@ def _routes(image: MachineImage, found: list[Regions]) -> Iterator[str]:
             yield f"{_name(image.cores[a])} and {_name(image.cores[b])}: both own key {after:#x}"
     reached: dict[int, set[int]] = {i: set() for i in range(len(found))}  # core -> source cores
     where = {(c.chip, c.pe): i for i, c in enumerate(image.cores)}
+    hit = {chip: np.zeros(table.entries, bool) for chip, table in image.tables.items()}
     for chip, table in image.tables.items():
         if table.entries > image.machine.router_entries:
             yield f"chip {chip}: {table.entries} routing entries of {image.machine.router_entries}"
         if (table.key & ~table.mask).any():
             yield f"chip {chip}: an entry compares bits that its mask leaves out"
-        hit = np.zeros(table.entries, bool)
-        for base, n, size, i in blocks:
-            if image.cores[i].chip != chip:
-                continue
-            keys = np.arange(base, base + n, dtype=np.int64).astype(np.uint32)
-            entries = np.unique(table.lookup(keys))
-            if entries.size != 1:
-                yield f"{_name(image.cores[i])}: its keys meet {entries.size} different routes"
-            for e in entries[entries >= 0]:
-                hit[e] = True
-                if (int(table.key[e]), int(table.mask[e])) != (base, ~(size - 1) & 0xFFFFFFFF):
-                    yield f"chip {chip}: entry {e} matches other keys than the block {base:#x} of {size} keys"
-                for bit in table.bits(int(e)):
-                    if bit < LINKS or bit >= LINKS + PES or (chip, bit - LINKS) not in where:
-                        yield f"chip {chip}: entry {e} sends key {base:#x} to bit {bit}, where nothing is loaded"
-                    else:
-                        reached[where[chip, bit - LINKS]].add(i)
-        for e in np.flatnonzero(~hit):
+    for block in blocks:
+        yield from _packet(image, block, where, hit, reached)
+    for chip in sorted(hit):
+        for e in np.flatnonzero(~hit[chip]):
             yield f"chip {chip}: entry {e} matches no key in use"
     for i, r in enumerate(found):
         yield from _arrivals(image, found, i, r, reached[i])
+
+
+def _packet(
+    image: MachineImage, block: tuple[int, int, int, int], where: dict[tuple[tuple[int, int], int], int],
+    hit: dict[tuple[int, int], NDArray[np.bool_]], reached: dict[int, set[int]],
+) -> Iterator[str]:
+    """A packet of every key of one core, from router to router, over links that are there, to each core once."""
+    base, n, size, i = block
+    t = image.machine.topology
+    number = {(int(x), int(y)): k for k, (x, y) in enumerate(t.chip)}
+    keys = np.arange(base, base + n, dtype=np.int64).astype(np.uint32)
+    ways: list[tuple[tuple[int, int], int]] = [(image.cores[i].chip, -1)]
+    been = set()
+    while ways:
+        chip, came = ways.pop()
+        if chip in been:
+            yield f"chip {chip}: packets of key {base:#x} come by twice"
+            continue
+        been.add(chip)
+        table = image.tables.get(chip)
+        entries = np.full(n, -1) if table is None else table.lookup(keys)
+        routes = {b"" if e < 0 or table is None else table.route[e].tobytes() for e in np.unique(entries).tolist()}
+        if len(routes) != 1:
+            yield f"{_name(image.cores[i])}: its keys meet {len(routes)} different routes on chip {chip}"
+            continue
+        if table is None or entries[0] < 0:
+            if came < 0:
+                continue
+            if not image.machine.default_routes:
+                yield f"chip {chip}: no entry for the key {base:#x}, which comes in there"
+                continue
+            bits = [(came + LINKS // 2) % LINKS]
+        else:
+            hit[chip][entries] = True
+            bits = table.bits(int(entries[0]))
+            for e in np.unique(entries).tolist() if not table.minimised else ():
+                if (int(table.key[e]), int(table.mask[e])) != (base, ~(size - 1) & 0xFFFFFFFF):
+                    yield f"chip {chip}: entry {e} matches other keys than the block {base:#x} of {size} keys"
+        for bit in bits:
+            there = int(t.neighbour[number[chip], bit]) if bit < LINKS and chip in number else -1
+            if bit < LINKS and there >= 0:
+                ways.append(((int(t.chip[there, 0]), int(t.chip[there, 1])), (bit + LINKS // 2) % LINKS))
+            elif bit < LINKS or (chip, bit - LINKS) not in where:
+                yield f"chip {chip}: sends key {base:#x} to bit {bit}, where nothing is loaded"
+            else:
+                reached[where[chip, bit - LINKS]].add(i)
 
 
 def _arrivals(

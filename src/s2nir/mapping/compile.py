@@ -21,14 +21,15 @@ from .check import check
 from .image import CoreImage, MachineImage, PopulationInfo
 from .keys import Allot
 from .memory import neuron_keys, rows_into, write
+from .net import heard
 from .partition import Partition
 from .place import Place
 from .placement import Placement, lay
 from .placement import check as check_placement
-from .route import Route, local
-from .tables import Table, tables
+from .route import Route
+from .tables import Table, refuse_overfull, tables
 from .trees import check as check_trees
-from .trees import grow, heard
+from .trees import grow
 from .wiring import wire
 
 Noun = TypeVar("Noun")
@@ -49,7 +50,7 @@ def compile(
     partition: Partition | None = None,
     place: Place | None = None,
     allot: Allot | None = None,
-    route: Route = local,
+    route: Route | None = None,
 ) -> MachineImage:
     """Lay a Network on a machine.
 
@@ -85,7 +86,8 @@ def compile(
     trees = grow(placement, route)
     _legal(trees, lambda t: check_trees(t, placement))
     cores = _cores(placement, network.arithmetic, onset, (ticks or 0, record))
-    tabled = tables(trees.trees, placement.blocks, machine)
+    tabled = tables(trees, placement.blocks, machine)
+    refuse_overfull(tabled, machine)
     return _legal(_image(placement, network, cores, tabled, max_count, (loops, onset), partition.tick), check)
 
 
@@ -133,7 +135,7 @@ def _cores(
     """The memory of every core, in the order of the wiring."""
     members, blocks = placement.wiring.members, placement.blocks
     keys = {n: neuron_keys(placement.slices[n], blocks, m) for n, m in members.items()}
-    hears = heard(placement)
+    hears = heard(placement.wiring, placement.slices)
     cores = []
     for name, member in members.items():
         lag = member.lag if onset == "aligned" and member.relay_of is None else 0

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..machine import SpiNNaker2
 from ..quantize import Network
 from ..values import FrozenMap, Noun, digest
 from .keys import Allot, KeyBlock, LargestFirst
 from .keys import check as check_keys
+from .net import Net, net
 from .partition import Partition, Slice
-from .place import Core, Place, Sequential
+from .place import Core, Place, Sequential, refuse_too_many
 from .wiring import Wiring
 
 
@@ -23,6 +25,7 @@ class Placement(Noun):
 
     network : digest of the Network; wiring : the network as cores see it
     slices : by member of the wiring; cores, blocks : by slice
+    net : the slices in order, and who of them sends to whom; follows from the others
     """
 
     network: str
@@ -31,10 +34,18 @@ class Placement(Noun):
     slices: Mapping[str, tuple[Slice, ...]]
     cores: Mapping[Slice, Core]
     blocks: Mapping[Slice, KeyBlock]
+    net: Net
 
     def __post_init__(self) -> None:
         for name in ("slices", "cores", "blocks"):
             object.__setattr__(self, name, FrozenMap(dict(getattr(self, name))))
+
+    @property
+    def places(self) -> tuple[NDArray[np.int32], NDArray[np.int16]]:
+        """Chip (its place in `machine.topology`) and PE of every slice of `net`."""
+        number = {chip: i for i, chip in enumerate(self.machine.coordinates)}
+        cores = [self.cores[s] for s in self.net.slices]
+        return (np.array([number[chip] for chip, _ in cores], np.int32), np.array([pe for _, pe in cores], np.int16))
 
     @property
     def digest(self) -> str:
@@ -72,14 +83,18 @@ def lay(
         where a neuron does not fit a core, or the slices do not fit the machine.
     """
     slices = (partition or Partition())(wiring, ticks, record)
-    flat = tuple(s for name in wiring.members for s in slices[name])
+    joined = net(wiring, slices)
+    refuse_too_many(joined.slices, machine)
+    chip, pe = (place or Sequential())(joined, machine)
+    where = machine.coordinates
     return Placement(
         network=network.digest,
         machine=machine,
         wiring=wiring,
         slices=slices,
-        cores=(place or Sequential())(flat, machine),
-        blocks=(allot or LargestFirst())(flat),
+        cores={s: (where[c], p) for s, c, p in zip(joined.slices, chip.tolist(), pe.tolist(), strict=True)},
+        blocks=(allot or LargestFirst())(joined.slices),
+        net=joined,
     )
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from ..errors import ImageError
 from ..files import not_hdf5
 from ..fixedpoint import Arithmetic
-from ..machine import ROUTE_BYTES, SpiNNaker2
+from ..machine import ROUTE_BYTES, SRAM_DATA, SpiNNaker2
 from .image import CoreImage, MachineImage, PopulationInfo
 from .tables import Table
 
-SCHEMA = 1
-MAX_BYTES = 1 << 30  # one chip holds 20 MB; a header alone must not make us allocate more
+SCHEMA = 2
+MAX_BYTES = 1 << 30  # beside core memories; a header alone must not make us allocate more
 
 
 def write(image: MachineImage, file: BinaryIO) -> None:
@@ -27,7 +27,7 @@ def write(image: MachineImage, file: BinaryIO) -> None:
     import h5py
 
     head = {
-        "machine": {"chips": image.machine.chips},
+        "machine": image.machine.to_dict(),
         "arithmetic": image.arithmetic.value,
         "dt": image.dt,
         "tick": image.tick,
@@ -58,6 +58,7 @@ def write(image: MachineImage, file: BinaryIO) -> None:
         for (x, y), t in image.tables.items():
             for name in ("key", "mask", "route"):
                 f.create_dataset(f"tables/{x},{y}/{name}", data=getattr(t, name))
+            f[f"tables/{x},{y}"].attrs["minimised"] = t.minimised
         for i, p in enumerate(image.populations):
             f.create_dataset(f"scale/{i}", data=p.scale)
 
@@ -116,10 +117,14 @@ def _stored(f: Any, path: str | os.PathLike[str]) -> str:
 def _read(f: Any, path: str | os.PathLike[str]) -> MachineImage:
     with _part(path, "contents"):
         declared = _declared(f)
-    if declared > MAX_BYTES:
-        raise ImageError(f"{path}: declares {declared} bytes, one chip's image is at most {MAX_BYTES}")
     with _part(path, "head"):
+        if f["head"].nbytes > MAX_BYTES:
+            raise ImageError(f"{path}: declares a head of {f['head'].nbytes} bytes, at most {MAX_BYTES} are read")
         head = json.loads(f["head"][()].tobytes())
+        most = MAX_BYTES + SpiNNaker2.from_dict(head["machine"]).cores * SRAM_DATA
+    if declared > most:
+        raise ImageError(f"{path}: declares {declared} bytes, an image of its machine is at most {most}")
+    with _part(path, "head"):
         cores_of = [(int(x), int(y), int(pe), str(app), int(window)) for x, y, pe, app, window in head["cores"]]
     with _part(path, "core_start"):
         start = f["core_start"][()]
@@ -148,7 +153,7 @@ def _tables(f: Any) -> dict[tuple[int, int], Table]:
         x, y = name.split(",")
         parts = {k: f[f"tables/{name}/{k}"][()] for k in ("key", "mask", "route")}
         parts["route"] = parts["route"].reshape(-1, ROUTE_BYTES)
-        tables[int(x), int(y)] = Table(**parts)
+        tables[int(x), int(y)] = Table(**parts, minimised=str(f[f"tables/{name}"].attrs["minimised"]))
     return tables
 
 
@@ -161,7 +166,7 @@ def _image(head: Any, cores: tuple[CoreImage, ...], tables: Any, scales: list[An
         for p, scale in zip(head["populations"], scales, strict=True)
     )
     return MachineImage(
-        machine=SpiNNaker2(**head["machine"]),
+        machine=SpiNNaker2.from_dict(head["machine"]),
         arithmetic=Arithmetic(head["arithmetic"]),
         dt=head["dt"],
         tick=head["tick"],

@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..graph import Conv, apply
-from ..values import FrozenMap, Noun, digest
+from ..graph import apply
+from ..machine import LINKS
+from ..values import Noun, freeze_fields
 from .partition import Slice
 from .placement import Placement
-from .route import Route, RouteTree, local
-from .wiring import Link, as_rows
+from .route import Flow, NearestNeighbour, Route, Trees
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class RouteTrees(Noun):
-    """placement : digest of the Placement; trees : by slice; a slice that nothing hears has none"""
+    """placement : digest of the Placement; slices : the sources of the trees, in the order of the wiring
+    chip : int32 (chips, 2), x and y of the chips that `trees` numbers
+    """
 
     placement: str
-    trees: Mapping[Slice, RouteTree]
+    slices: tuple[Slice, ...]
+    chip: NDArray[np.int32]
+    trees: Trees
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trees", FrozenMap(dict(self.trees)))
+        freeze_fields(self, chip=np.int32)
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 over all trees and the placement they are for."""
-        plain = {str(s): [(chip, sorted(bits)) for chip, bits in t.chips.items()] for s, t in self.trees.items()}
-        return digest((self.placement, plain))
+    def cores(self, s: int) -> list[tuple[tuple[int, int], int]]:
+        """Every core that the tree of a slice reaches."""
+        chips, pes = self.trees.cores(s)
+        return [((int(x), int(y)), int(pe)) for (x, y), pe in zip(self.chip[chips], pes, strict=True)]
 
     def __str__(self) -> str:
-        lines = [f"RouteTrees {self.digest[:12]}: {len(self.trees)} trees"]
-        for s, tree in list(self.trees.items())[:64]:
-            lines.append(f"  {s} -> {', '.join(f'{chip} PE {pe}' for chip, pe in tree.cores)}")
+        heard = np.flatnonzero(np.diff(self.trees.start))
+        lines = [f"RouteTrees {self.digest[:12]}: {heard.size} trees"]
+        for s in heard[:64]:
+            lines.append(f"  {self.slices[s]} -> {', '.join(f'{chip} PE {pe}' for chip, pe in self.cores(int(s)))}")
         return "\n".join(lines)
 
 
-def grow(placement: Placement, route: Route = local) -> RouteTrees:
+def grow(placement: Placement, route: Route | None = None) -> RouteTrees:
     """A tree for every slice that is heard."""
-    return RouteTrees(placement=placement.digest, trees=route(targets(placement), placement.cores))
+    return RouteTrees(
+        placement=placement.digest,
+        slices=placement.net.slices,
+        chip=placement.machine.topology.chip,
+        trees=(route or NearestNeighbour())(flow(placement), placement.machine),
+    )
+
+
+def flow(placement: Placement) -> Flow:
+    """Who sends to which cores."""
+    net = placement.net
+    chip, pe = placement.places
+    return Flow(chip=chip, start=net.start, to_chip=chip[net.target], to_pe=pe[net.target], packets=net.packets)
 
 
 def check(trees: RouteTrees, placement: Placement) -> Iterator[str]:
@@ -65,86 +81,47 @@ def check(trees: RouteTrees, placement: Placement) -> Iterator[str]:
     for name, member in placement.wiring.members.items():
         for a, b in zip(placement.slices.get(member.relay_of or "", ()), placement.slices[name], strict=False):
             needed.setdefault(a, set()).add(b)
+    number = {s: i for i, s in enumerate(trees.slices)}
     for s, others in sorted(needed.items()):
-        reached = set(trees.trees[s].cores) if s in trees.trees else set()
+        reached = set(trees.cores(number[s]))
         for other in sorted(others):
             if placement.cores[other] not in reached:
                 yield f"{s}: does not reach {other}, which it has synapses to"
     used = set(placement.cores.values())
-    for s, tree in trees.trees.items():
-        for core in tree.cores:
-            if core not in used:
-                yield f"{s}: reaches {core}, where nothing is"
+    for i, s in enumerate(trees.slices):
+        yield from (f"{s}: {breach}" for breach in _broken(trees.trees, i, placement, used))
 
 
-def targets(placement: Placement) -> dict[Slice, list[Slice]]:
-    """Which slices each slice must reach: those that have a row for one of its neurons, or an entry for the slice."""
-    found: dict[Slice, set[Slice]] = {}
-    owner = {name: _owner(placement, name) for name in placement.wiring.members}
-    for link in placement.wiring.links:
-        from_, into = placement.slices[link.source], placement.slices[link.target]
-        if isinstance(link.connection, Conv):
-            continue
-        source, target, _, _ = as_rows(link)
-        pairs = np.unique(owner[link.source][source] * len(into) + owner[link.target][target])
-        for a, b in zip(pairs // len(into), pairs % len(into), strict=True):
-            found.setdefault(from_[a], set()).add(into[b])
-    for s, parts in heard(placement).items():
-        for _, near in parts:
-            for other in near:
-                found.setdefault(other, set()).add(s)
-    for name, member in placement.wiring.members.items():
-        if member.relay_of is not None:
-            for a, b in zip(placement.slices[member.relay_of], placement.slices[name], strict=True):
-                found.setdefault(a, set()).add(b)
-    return {s: sorted(t) for s, t in sorted(found.items())}
-
-
-def _owner(placement: Placement, name: str) -> NDArray[np.int64]:
-    """The slice of every neuron of a member, by place in its slices."""
-    member = placement.wiring.members[name]
-    owner = np.empty(member.size, np.int64)
-    for i, s in enumerate(placement.slices[name]):
-        owner[s.neurons(member.view)] = i
-    return owner
-
-
-def heard(placement: Placement) -> dict[Slice, list[tuple[Link, list[Slice]]]]:
-    """For every slice, the convolutions into it with the source slices that its receptive field touches."""
-    found: dict[Slice, list[tuple[Link, list[Slice]]]] = {}
-    for link in placement.wiring.links:
-        c = link.connection
-        if not isinstance(c, Conv):
-            continue
-        for s in placement.slices[link.target]:
-            near = [other for other in placement.slices[link.source] if _touches(c, other, s)]
-            found.setdefault(s, []).append((link, near))
-    return found
-
-
-def _touches(conv: Conv, source: Slice, target: Slice) -> bool:
-    """Whether a kernel weight that is not zero joins the two boxes."""
-    per_in, per_out = conv.weight.shape[1], conv.out_shape[0] // conv.groups
-    live = np.zeros((conv.out_shape[0], conv.in_shape[0]), bool)
-    any_tap = np.asarray(conv.weight.any(axis=(2, 3)))
-    for g in range(conv.groups):
-        outs = slice(g * per_out, (g + 1) * per_out)
-        live[outs, g * per_in : (g + 1) * per_in] = any_tap[outs]
-    if not live[target.c0 : target.c1, source.c0 : source.c1].any():
-        return False
-    for axis, (t0, t1, s0, s1) in enumerate(
-        ((target.y0, target.y1, source.y0, source.y1), (target.x0, target.x1, source.x0, source.x1))
-    ):
-        taps = np.flatnonzero(conv.weight.any(axis=(0, 1, 3 - axis)))
-        pixels = np.unique(
-            np.arange(t0, t1)[:, np.newaxis] * conv.stride[axis] + taps * conv.dilation[axis] - conv.padding[axis]
-        )
-        pixels = pixels[(pixels >= 0) & (pixels < conv.pooled_shape[1 + axis])]
-        if conv.pool is not None:
-            pixels = np.unique(
-                pixels[:, np.newaxis] * conv.pool.stride[axis] + np.arange(conv.pool.size[axis])
-                - conv.pool.padding[axis]
-            )
-        if not ((pixels >= s0) & (pixels < s1)).any():
-            return False
-    return True
+def _broken(trees: Trees, source: int, placement: Placement, used: set[tuple[tuple[int, int], int]]) -> Iterator[str]:
+    """Whether a packet that follows one tree comes to each of its routers once, and only to cores that are used."""
+    t = placement.machine.topology
+    here = range(int(trees.start[source]), int(trees.start[source + 1]))
+    at = {int(trees.chip[r]): r for r in here}
+    if not here:
+        return
+    if len(at) != len(here):
+        yield "passes a chip twice"
+    if trees.chip[here[0]] != placement.places[0][source]:
+        yield "does not begin on the chip of its source"
+    came, ways = {here[0]}, [here[0]]
+    while ways:
+        r = ways.pop()
+        chip = int(trees.chip[r])
+        for bit in trees.bits(r).tolist():
+            if bit >= LINKS:
+                x, y = t.chip[chip].tolist()
+                if ((x, y), bit - LINKS) not in used:
+                    yield f"reaches {((x, y), bit - LINKS)}, where nothing is"
+                continue
+            there = int(t.neighbour[chip, bit])
+            if there < 0:
+                yield f"takes the link {bit} of chip {tuple(t.chip[chip].tolist())}, which is not there"
+            elif there not in at or at[there] in came:
+                yield f"comes to chip {tuple(t.chip[there].tolist())} where it ends, or twice"
+            else:
+                if trees.arrives[at[there]] != (bit + LINKS // 2) % LINKS:
+                    yield f"arrives at chip {tuple(t.chip[there].tolist())} by another link than it says"
+                came.add(at[there])
+                ways.append(at[there])
+    if len(came) != len(here):
+        yield f"has {len(here) - len(came)} routers that no packet comes to"

@@ -1,5 +1,7 @@
 """Slices to cores."""
 
-from .sequential import Core, Place, Sequential
+from .annealing import Annealing
+from .curve import Curve
+from .sequential import Core, Place, Places, Sequential, refuse_too_many
 
-__all__ = ["Core", "Place", "Sequential"]
+__all__ = ["Annealing", "Core", "Curve", "Place", "Places", "Sequential", "refuse_too_many"]

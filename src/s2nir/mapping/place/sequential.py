@@ -6,37 +6,49 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...errors import MappingError
 from ...machine import Chip, SpiNNaker2
+from ..net import Net
 from ..partition import Slice
 
 Core = tuple[Chip, int]
+Places = tuple[NDArray[np.int32], NDArray[np.int16]]
 
 
 class Place(Protocol):
-    """Slices -> one core each."""
+    """Slices -> one core each: chip (its place in `machine.topology`) and PE of every slice of the net."""
 
-    def __call__(self, slices: tuple[Slice, ...], machine: SpiNNaker2) -> dict[Slice, Core]: ...
+    def __call__(self, net: Net, machine: SpiNNaker2) -> Places: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequential:
-    """The first slice on the first usable core, and so on.
+    """The first slice on the first usable core, and so on."""
+
+    def __call__(self, net: Net, machine: SpiNNaker2) -> Places:
+        t = machine.topology
+        n = len(net.slices)
+        return np.repeat(np.arange(t.chips, dtype=np.int32), np.diff(t.first))[:n], t.pe[:n].copy()
+
+
+def refuse_too_many(slices: tuple[Slice, ...], machine: SpiNNaker2) -> None:
+    """Refuse more slices than cores.
 
     Raises
     ------
     MappingError
-        where there are more slices than cores: the populations that take most, and what would help.
+        the populations that take most, and what would help.
     """
-
-    def __call__(self, slices: tuple[Slice, ...], machine: SpiNNaker2) -> dict[Slice, Core]:
-        if len(slices) > machine.cores:
-            take = Counter(s.member for s in slices)
-            top = ", ".join(f"{name} {n}" for name, n in sorted(take.items(), key=lambda i: (-i[1], i[0]))[:4])
-            raise MappingError(
-                f"the network takes {len(slices)} cores, the machine has {machine.cores}, "
-                f"{len(slices) - machine.cores} too few; most are taken by {top}. What would help: fewer neurons or "
-                "inputs per neuron there, a convolution instead of a matrix, or a larger data window (window=).",
-                rule="does-not-fit",
-            )
-        return dict(zip(slices, machine.usable, strict=False))
+    if len(slices) > machine.cores:
+        take = Counter(s.member for s in slices)
+        top = ", ".join(f"{name} {n}" for name, n in sorted(take.items(), key=lambda i: (-i[1], i[0]))[:4])
+        raise MappingError(
+            f"the network takes {len(slices)} cores, the machine has {machine.cores}, "
+            f"{len(slices) - machine.cores} too few; most are taken by {top}. What would help: fewer neurons or "
+            "inputs per neuron there, a convolution instead of a matrix, a larger data window (window=), or a larger "
+            "machine (boards=).",
+            rule="does-not-fit",
+        )

@@ -1,5 +1,6 @@
-"""Key blocks to multicast trees."""
+"""Targets to multicast trees."""
 
-from .local import Route, RouteTree, local
+from .flow import Flow, Route, Trees
+from .routers import DimensionOrder, LoadAware, NearestNeighbour, link_ns, link_packets
 
-__all__ = ["Route", "RouteTree", "local"]
+__all__ = ["DimensionOrder", "Flow", "LoadAware", "NearestNeighbour", "Route", "Trees", "link_ns", "link_packets"]

@@ -1,0 +1,96 @@
+"""Random networks on many machines: each source reaches exactly its cores, once, and no spike changes."""
+
+import itertools
+import warnings
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import s2nir
+from conformance.test_random_graphs import WITH_RULES, schemes, whole_way
+from oracles import arrivals, hearing
+from s2nir.mapping import Annealing, Curve, DimensionOrder, LoadAware, NearestNeighbour, Sequential
+from strategies import nir_graphs
+
+FEW = 148  # PEs kept back: four are left, so that small networks need many chips
+MACHINES = {
+    "one chip": s2nir.SpiNNaker2(),
+    "one board": s2nir.SpiNNaker2(boards=1, reserved=FEW),
+    "24 boards": s2nir.SpiNNaker2(boards=24, reserved=FEW + 1),
+    "faulty board": s2nir.SpiNNaker2(boards=1, reserved=FEW, faults=s2nir.Faults.drawn(
+        s2nir.SpiNNaker2(boards=1, reserved=FEW), seed=1, cores=0.1, links=0.15, chips=0.05)),
+}
+PLACERS = {"sequential": Sequential(), "curve": Curve(), "annealing": Annealing(moves=20)}
+ROUTERS = {"dimension order": DimensionOrder(), "nearest": NearestNeighbour(), "load": LoadAware(rounds=4)}
+CHOICES = {"machine": MACHINES, "place": PLACERS, "route": ROUTERS}
+
+
+def combinations(seed, n):
+    """`n` draws of one of each, as names."""
+    rng = np.random.default_rng(seed)
+    return [{k: list(v)[rng.integers(len(v))] for k, v in CHOICES.items()} for _ in range(n)]
+
+
+def reaches(image):
+    """Every key that is in use comes to each core that has something for it, once, and to no other."""
+    for key, (chip, cores) in hearing(image).items():
+        assert arrivals(image, chip, key) == dict.fromkeys(cores, 1), f"key {key:#x} from {chip}"
+
+
+def test_random_networks_on_random_machines():
+    done, ended, apart, number = Counter(), Counter(), Counter(), itertools.count()
+
+    @settings(max_examples=75, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(drawn=nir_graphs(faults=0, kinds=WITH_RULES), scheme=schemes,
+           arithmetic=st.sampled_from(["float32", "fixed"]), seed=st.integers(0, 2**16))
+    def go(drawn, scheme, arithmetic, seed):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", s2nir.S2NirWarning)
+            for names in combinations(next(number), 4):
+                options = {k: CHOICES[k][v] for k, v in names.items()}
+                options["partition"] = s2nir.Partition(slices=int(np.random.default_rng(seed).integers(1, 9)))
+                try:
+                    image = whole_way(*drawn, scheme, arithmetic, seed, **options).image
+                except s2nir.S2NirError as error:
+                    assert error.rule, f"{type(error).__name__}: {error}"
+                    ended[error.rule] += 1
+                    continue
+                reaches(image)
+                done.update(itertools.combinations(sorted(names.items()), 2))
+                apart[len({c.chip for c in image.cores}) > 2] += 1
+
+    go()
+    assert sum(done.values()) >= 0.8 * 3 * 4 * 75, ended
+    assert apart[True] > 100, apart
+    pairs = set(itertools.chain(*(itertools.product(
+        *([(k, v) for v in CHOICES[k]] for k in two)) for two in itertools.combinations(sorted(CHOICES), 2))))
+    assert not {p for p in pairs if done[p] < 10}, done
+
+
+@pytest.mark.parametrize("route", ROUTERS)
+def test_a_chip_that_is_cut_off_is_refused(route):
+    """All six links of a chip are dead, and what must go there cannot."""
+    board = s2nir.SpiNNaker2(boards=1, reserved=151, faults=s2nir.Faults(links=[((0, 1), n) for n in range(6)]))
+    graph = s2nir.load(_layer(4, 40), dt=1e-3, reset="subtract")
+    network = s2nir.quantize(graph)
+    with pytest.raises(s2nir.S2NirError, match=r"no way of live links joins 1 chip\(s\), \(0, 1\), to the others") as caught:
+        s2nir.compile(network, machine=board, route=ROUTERS[route], partition=s2nir.Partition(slices=20))
+    assert caught.value.rule == "cut-off"
+
+
+def _layer(sources, targets):
+    import nir
+
+    return nir.NIRGraph(
+        nodes={
+            "input": nir.Input(input_type=np.array([sources])),
+            "w": nir.Linear(weight=np.random.default_rng(0).normal(0, 1, (targets, sources))),
+            "a": nir.LIF(tau=np.full(targets, 0.02), r=np.ones(targets), v_leak=np.zeros(targets),
+                         v_threshold=np.ones(targets)),
+            "output": nir.Output(output_type=np.array([targets])),
+        },
+        edges=[("input", "w"), ("w", "a"), ("a", "output")],
+    )
