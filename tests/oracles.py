@@ -197,7 +197,7 @@ def arrivals(image, chip, key):
             dx, dy = steps[bit]
             other = ((x + dx) % wide, (y + dy) % high) if wide else (x + dx, y + dy)
             assert other in there, f"key {key:#x} leaves the machine at {(x, y)} by {bit}"
-            assert ((x, y), bit) not in dead and (other, (bit + 3) % 6) not in dead, f"key {key:#x} over a dead link"
+            assert not dead & {((x, y), bit), (other, (bit + 3) % 6)}, f"key {key:#x} over a dead link"
             ways.append((other, (bit + 3) % 6, hops + 1))
     return found
 

@@ -19,7 +19,8 @@ REACH_RIGHT = {  # convenience methods that import to the right inside their bod
 }
 ONLY = {  # heavy library -> modules that may import it, and whether inside a function only
     "numba": {"emulate/kernels.py": False, "data/camera.py": False, "data/filters.py": False,
-              "train/kernels.py": False, "mapping/route/kernels.py": False, "mapping/minimise/kernels.py": False,
+              "train/kernels.py": False, "mapping/route/kernels.py": False,
+              "mapping/minimise/kernels.py": False, "mapping/minimise/walk.py": False,
               "mapping/place/kernels.py": False},
     "nir": {"frontend/nir_file.py": True},
     "torch": {"train/": False, "bench/": True, "frontend/snntorch_trace.py": True,

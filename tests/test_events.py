@@ -147,6 +147,9 @@ def test_events_count_one_by_one(data, samples, steps, size):
     (dict(step=[-1], index=[0], sample=[0]), r"Events\.step: found -1\.\.-1"),
     (dict(step=[0], index=[0], sample=[1]), r"Events\.sample: found 1\.\.1, allowed 0\.\.0"),
     (dict(step=[0, 1], index=[0], sample=[0]), "step, index and sample differ in length"),
+    (dict(step=[0], index=[2.0**63], sample=[0]), r"Events\.index: found 9\.2.*e\+18, needed whole numbers of 64 bits"),
+    (dict(step=[np.inf], index=[0], sample=[0]), r"Events\.step: found inf\.\.inf, needed whole numbers of 64 bits"),
+    (dict(step=np.array([2**63], np.uint64), index=[0], sample=[0]), r"Events\.step: found 9223372036854775808"),
     (dict(step=[], index=[], sample=[], steps=0), r"Events\.steps: found 0, must be at least 1 and whole"),
     (dict(step=[], index=[], sample=[], samples=0), r"Events\.samples: found 0, must be at least 1 and whole"),
 ])

@@ -168,6 +168,8 @@ def _whole(values: Any, where: str) -> NDArray[np.int64]:
         return array.astype(np.int64)
     if array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and not (array == np.floor(array)).all()):
         raise InputError(f"{where}: found {array.dtype} values such as {array.flat[0].item()!r}, needed whole numbers")
+    if not np.isfinite(array).all() or not -(1 << 63) <= int(array.min()) <= int(array.max()) < 1 << 63:
+        raise InputError(f"{where}: found {array.min()}..{array.max()}, needed whole numbers of 64 bits")
     return array.astype(np.int64)
 
 

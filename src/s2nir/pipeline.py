@@ -10,7 +10,7 @@ from typing import Any
 from .emulate import Recording, run
 from .errors import S2NirError
 from .frontend import load
-from .graph import Graph
+from .graph import Compare, Graph
 from .mapping import MachineImage, compile
 from .quantize import PTQ, Network, board_faults, quantize
 from .report import Report, report
@@ -37,7 +37,8 @@ def deploy(src: Any, spikes: Any, like: str | None = None, **options: Any) -> De
 
     src : path, nir.NIRGraph, or a Graph
     spikes : as `run` takes them
-    like : "py-spinnaker2" runs it as that importer puts it on a board today (board mode)
+    like : "py-spinnaker2" runs it as that importer puts it on a board today (board mode); a Graph then spikes at
+        V >= threshold, as `load` has it there, whatever its comparison was
     options : of all stages, by their names there: `reset`, `dt`, ... of load; `percentile`, `bits`, ... of PTQ;
         `calibration`, `arithmetic` of quantize; `onset`, `loops`, ... of compile; `record`, `threads` of run
 
@@ -56,11 +57,18 @@ def deploy(src: Any, spikes: Any, like: str | None = None, **options: Any) -> De
         raise S2NirError(f"like: found {like!r}, allowed {BOARD!r} or None")
     graph = src if isinstance(src, Graph) else load(src, **loading)
     if like == BOARD:
+        if isinstance(src, Graph):
+            graph = _compared(graph, Compare.GREATER_EQUAL)
         board_faults(graph)
     network = quantize(graph, scheme, **quantizing)
     image = compile(network, **compiling)
     recording = run(image, spikes, **running)
     return Deployment(graph=graph, network=network, image=image, recording=recording, report=report(recording))
+
+
+def _compared(graph: Graph, compare: Compare) -> Graph:
+    populations = (dataclasses.replace(p, compare=compare) if p.spikes else p for p in graph.populations)
+    return dataclasses.replace(graph, populations=tuple(populations))
 
 
 def _sorted(options: dict[str, Any], src: Any) -> list[dict[str, Any]]:

@@ -135,9 +135,47 @@ def test_damaged_pieces_are_named(finished, tmp_path, name, match):
         benchmark(Source(preset=TINY), copied, device="cpu")
 
 
+def frames_of(shape, labels=11):
+    def write(path):
+        np.savez(path, x=np.zeros(8, np.uint8), shape=np.array(shape), labels=np.zeros(labels, np.int64))
+
+    return write
+
+
+def a_file(path):
+    shutil.rmtree(path, ignore_errors=True)
+    path.write_text("")
+
+
+@pytest.mark.parametrize(("name", "write", "match"), [
+    ("frames-test.npz", frames_of((11, 20, 2, 32, 32)), "holds no frames .8 bytes of bits for 450560 of them"),
+    ("frames-test.npz", frames_of((1, 1, 2, 4, 8), 1), r"holds no frames .a shape of \(1, 1, 2, 4, 8\)"),
+    ("seed0/rows/float.json", lambda path: path.write_text("{}"), "lacks recordings, .*the row is run again"),
+    ("seed0", a_file, "seed0: is a file, needed a folder"),
+    ("", a_file, "run: is a file, needed a folder"),
+])
+def test_pieces_that_are_something_else_are_named(finished, tmp_path, name, write, match):
+    _, folder, _ = finished
+    copied = tmp_path / "run"
+    shutil.copytree(folder, copied)
+    write(copied / name)
+    with pytest.raises(s2nir.S2NirError, match=match):
+        benchmark(Source(preset=TINY), copied, device="cpu")
+
+
+def test_a_device_that_is_not_there_is_refused_ahead_of_any_work(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for device, match in (("cuda", "PyTorch sees no GPU here"), ("tpu", "found 'tpu', allowed 'cpu', 'cuda' or None")):
+        with pytest.raises(s2nir.S2NirError, match=match):
+            benchmark(Source(preset=TINY), tmp_path / "run", device=device)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(("arguments", "match"), [
     (("dvs-gestures", "fast"), "dataset: found 'dvs-gestures', allowed dvs-gesture, nmnist"),
-    (("dvs-gesture", "quick"), "preset: found 'quick', allowed fast, gaps, paper"),
+    (("dvs-gesture", "quick"), "preset: found 'quick', allowed fast, long, gaps, paper"),
 ])
 def test_unknown_names(arguments, match):
     with pytest.raises(s2nir.S2NirError, match=match):
@@ -147,6 +185,26 @@ def test_unknown_names(arguments, match):
 def test_there_are_no_synthetic_digits(tmp_path):
     with pytest.raises(s2nir.S2NirError, match="no synthetic digits"):
         benchmark(Source(preset=preset("nmnist", "fast")), tmp_path / "x", device="cpu")
+    assert not (tmp_path / "x").exists()
+
+
+def test_digits_of_a_folder_are_drawn_and_those_of_a_file_stay_in_their_order(tmp_path):
+    from data.test_nmnist import one_file
+
+    for digit in range(10):
+        for part in ("Train", "Test"):
+            (tmp_path / "N" / part / str(digit)).mkdir(parents=True)
+            for k in range(40):
+                (tmp_path / "N" / part / str(digit) / f"{k:05d}.bin").write_bytes(b"")
+    some = dataclasses.replace(preset("nmnist", "fast"), test=100)
+    folder = Source(preset=some, root=str(tmp_path / "N"))
+    test = folder.recordings("test")
+    assert len(test) == 100
+    assert len(set(test.labels.tolist())) == len(set(folder.recordings("train").labels[:40].tolist())) == 10
+    assert np.array_equal(test.labels, folder.recordings("test").labels)
+    file = Source(preset=some, root=str(one_file(tmp_path / "a.npz")))
+    assert file.recordings("test").places.tolist() == list(range(800, 900))
+    assert file.found() != folder.found()
 
 
 def test_real_gestures_in_ibms_layout(tmp_path, aedat_bytes):
@@ -158,6 +216,13 @@ def test_real_gestures_in_ibms_layout(tmp_path, aedat_bytes):
     assert results["synthetic"] is False
     assert results["data"] == "DVS128 Gesture, real recordings"
     assert results["rows"][0]["recordings"] == 6 * 11
+    assert len(set(Source(preset=small, root=str(root)).recordings("test").labels[:11].tolist())) > 4  # not by trial
+    moved = root.rename(tmp_path / "other")
+    with pytest.raises(s2nir.S2NirError, match=r"holds another benchmark \(root differ\)"):
+        benchmark(Source(preset=small, root=str(moved)), tmp_path / "run", device="cpu")
+    (tmp_path / "home").mkdir()
+    moved = moved.rename(tmp_path / "home" / "DvsGesture")
+    assert benchmark(Source(preset=small, root=str(moved)), tmp_path / "run", device="cpu") == results
     assert "synthetic" not in (tmp_path / "run" / "results.html").read_text()
 
 
@@ -196,6 +261,7 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     assert main(["bench", "--synthetic", "-o", str(folder)]) == 0  # all of it is there already
     assert "ptq-8-auto-channel" in capsys.readouterr().out
     assert main(["bench", "nmnist", "--data", str(tmp_path / "none"), "-o", str(tmp_path / "n")]) == 3
+    assert not (tmp_path / "n").exists()
     with pytest.raises(SystemExit) as stopped:
         main(["bench", "dvs-gesture"])
     assert stopped.value.code == 2

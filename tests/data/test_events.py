@@ -148,6 +148,18 @@ def test_wrong_bins_are_refused(wrong):
         bin_frames(make_events([], [], [], []), **{"tick_us": 1, "steps": 1, "size": 4} | wrong)
 
 
+@pytest.mark.parametrize(("column", "value", "words"), [
+    ("t", np.array([2.0**63]), "found 9.223372036854776e+18"), ("t", np.array([2**63], np.uint64), "found 922"),
+    ("x", np.array([65543]), "found 65543..65543, allowed -32768..32767"), ("y", [40000], "found 40000"),
+    ("p", [2], "found 2..2, allowed 0..1"), ("t", [0.5], "found values that are not whole numbers"),
+    ("t", [np.nan], "found values that are not whole numbers"), ("x", ["a"], "found <U1 (1,), needed numbers"),
+    ("x", [1, 2], "found 2 values for 1 times"),
+])
+def test_columns_that_would_wrap_are_refused(column, value, words):
+    with pytest.raises(S2NirError, match=re.escape(f"make_events.{column}: {words}")):
+        make_events(**{"x": [1], "y": [1], "t": [1], "p": [1]} | {column: value})
+
+
 def test_wrong_options_are_refused(some_events):
     events = some_events(5)
     with pytest.raises(S2NirError, match=r"clamp: found 0, allowed 1 to 255, or None"):

@@ -150,6 +150,28 @@ def test_broken_labels_are_refused(ibm, text, words):
         dvs_gesture(ibm[0], "train")
 
 
+def test_a_user_on_both_sides_and_a_trial_listed_twice_are_refused(ibm, tonic_folder):
+    root = ibm[0]
+    trials = root / "trials_to_test.txt"
+    listed = trials.read_text()
+    for more, words in (
+        ("user03_natural.aedat\n", "user 3 is in training and in test"),
+        ("user24_natural.aedat\n", "trials_to_test.txt: lists user24_natural.aedat twice"),
+        ("./user24_natural.aedat\n", "trials_to_test.txt: lists user24_natural.aedat twice"),
+    ):
+        trials.write_text(listed + more)
+        with pytest.raises(S2NirError, match=re.escape(words)):
+            dvs_gesture(root, "test")
+    trials.write_text(listed + "user03_natural.aedat\n")
+    with pytest.raises(S2NirError, match="user 3 is in training and in test; a test needs users of its own"):
+        dvs_gesture(root, "train")
+    home = tonic_folder / "DVSGesture"
+    (home / "ibmGestureTest" / "user07_natural").mkdir()
+    np.save(home / "ibmGestureTest" / "user07_natural" / "0.npy", np.zeros((1, 4)))
+    with pytest.raises(S2NirError, match="user 7 is in training and in test"):
+        dvs_gesture(home, "train")
+
+
 def test_missing_and_misnamed_files_are_refused(ibm):
     root = ibm[0]
     (root / "user24_natural_labels.csv").unlink()

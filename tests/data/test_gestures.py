@@ -157,7 +157,7 @@ def test_statistics_are_near_those_of_two_real_clips(films):
         assert 0.5 < middle(made, of) / middle(real, of) < 2
 
 
-@pytest.mark.parametrize("wrong", [{"n": 0}, {"seed": -1}])
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"seed": -1}, {"n": "a"}, {"n": 2.5}, {"seed": True}, {"seed": None}])
 def test_wrong_arguments_are_refused(wrong):
-    with pytest.raises(S2NirError, match="allowed are n from 1, seed from 0"):
+    with pytest.raises(S2NirError, match=r"synthetic_gestures\.(n|seed): found .*, allowed are whole numbers"):
         synthetic_gestures(**{"n": 1, "seed": 0} | wrong)

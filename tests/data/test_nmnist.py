@@ -105,6 +105,9 @@ def test_without_tonic_the_folder_says_how_to_get_it(folder, monkeypatch):
     [
         ({"label": None}, "found arrays xyp, t_us, offsets; needed xyp, t_us, offsets, label"),
         ({"label": np.arange(10)}, "label: found int64 (10,), needed whole numbers (1000,)"),
+        ({"xyp": np.full((3000, 3), 65543, np.uint32)}, "xyp, x: found 65543..65543, allowed 0..33"),
+        ({"xyp": np.full((3000, 3), 256 + 7, np.uint16)}, "xyp, x: found 263..263, allowed 0..33"),
+        ({"xyp": np.full((3000, 3), 2, np.uint8)}, "xyp, polarity: found 2..2, allowed 0..1"),
         ({"t_us": np.zeros(3000)}, "t_us: found float64 (3000,), needed whole numbers (3000,)"),
         ({"offsets": np.arange(1001) * 2}, "offsets: found 0..2000, needed 0 rising to 3000"),
         ({"offsets": np.arange(1001)[::-1] * 3}, "offsets: found 3000..0, needed 0 rising to 3000"),

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 
 import h5py
 import numpy as np
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2nir import S2NirError
-from s2nir.data import make_events, read_events
+from s2nir.data import dvs_gesture, make_events, nmnist, read_events
 from s2nir.data.aedat import read_aedat
+from s2nir.errors import InputError
 
 
 @pytest.fixture
@@ -158,6 +160,7 @@ def test_other_files_are_refused(tmp_path, events):
     ("change", "words"),
     [
         ({"t": [0.5, 1, 2]}, "t: found values that are not whole numbers; times are microseconds"),
+        ({"t": [0, 1, 2.0**63]}, "t: found 0.0..9.223372036854776e+18, allowed 0..9223372036854775807"),
         ({"t": [-1, 1, 2]}, "t: found -1..2, allowed 0..9223372036854775807"),
         ({"p": [0, 1, 2]}, "p: found 0..2, allowed 0..1"),
         ({"x": [0, 1, 40000]}, "x: found 0..40000, allowed 0..32767"),
@@ -170,6 +173,42 @@ def test_wrong_columns_are_refused(tmp_path, change, words):
     np.savez(tmp_path / "a.npz", **{name: np.array([0, 0, 1]) for name in "xytp"} | change)
     with pytest.raises(S2NirError, match=re.escape(words)):
         read_events(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("form", ["fields.npy", "columns.npy", "plain.npz", "packed.npz", "a.h5", "a.aedat"])
+def test_flipped_bits_are_events_or_one_sentence(tmp_path, events, form, aedat_bytes):
+    path = tmp_path / form
+    if form == "a.h5":
+        with h5py.File(path, "w") as file:
+            for name, values in columns(events).items():
+                file.create_dataset(name, data=values, chunks=(64,), compression="gzip")
+    elif form == "a.aedat":
+        path.write_bytes(aedat_bytes(events))
+    elif path.suffix == ".npy":
+        np.save(path, events if form == "fields.npy" else plain(events))
+    else:
+        (np.savez if form == "plain.npz" else np.savez_compressed)(path, **columns(events))
+    raw, rng = path.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for k in range(200):
+        changed = bytearray(raw)
+        for at in rng.integers(0, len(raw) if k % 2 else 256, 1 + k % 3):  # the second half is of headers
+            changed[at] ^= 1 << int(rng.integers(8))
+        path.write_bytes(changed)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # numpy's, of headers that it has to guess at
+                read_events(path)
+        except InputError:
+            refused += 1
+    assert refused > 10
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"a.npy"])
+def test_what_is_no_path_is_refused(wrong):
+    for read in (read_events, nmnist, dvs_gesture):
+        with pytest.raises(InputError, match=r"needed a str or PathLike\. Pass the path"):
+            read(wrong)
 
 
 def test_hdf5_is_looked_at_before_it_is_read(tmp_path):

@@ -107,15 +107,21 @@ def test_a_short_recording_is_followed_by_nothing(recordings):
     assert not x[0, 2:].any()
 
 
-@pytest.mark.parametrize("size", [0, 5, 256])
+@pytest.mark.parametrize("size", [5, 256])
 def test_wrong_sizes_are_refused(recordings, size):
     with pytest.raises(S2NirError, match=f"size: found {size}, allowed are divisors of the sensor's 128x128"):
         frames(recordings, tick_us=1000, steps=1, size=size)
 
 
-def test_no_threads_are_refused(recordings):
-    with pytest.raises(S2NirError, match="threads: found 0, allowed from 1"):
-        frames(recordings, tick_us=1000, steps=1, size=32, threads=0)
+@pytest.mark.parametrize("wrong", [
+    *({"steps": v} for v in (-1, 0, True, 2.0, None, "2")), {"tick_us": 0}, {"tick_us": -5}, {"tick_us": 1e3},
+    {"clamp": 0}, {"clamp": -1}, {"clamp": 256}, {"threads": 0}, {"size": 0}, {"size": 32.0},
+], ids=str)
+def test_wrong_numbers_are_refused(recordings, wrong):
+    (name, value), = wrong.items()
+    with pytest.raises(S2NirError, match=f"frames.{name}: found {value!r}, allowed are whole numbers from 1"):
+        frames(recordings, **{"tick_us": 1000, "steps": 1, "size": 32} | wrong)
+    assert recordings.source.asked == []
 
 
 def test_the_front_door_is_light():

@@ -1,14 +1,16 @@
 """Conformance: every allotter, one suite. A new one joins by one line."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from s2nir.errors import MappingError
-from s2nir.mapping import KeyBlock, LargestFirst, Slice
+from s2nir.mapping import ByChip, KeyBlock, LargestFirst, Slice
 from s2nir.mapping.keys import check
 
-ALLOTTERS = [LargestFirst(), LargestFirst(first=0x1000), LargestFirst(first=3)]
+ALLOTTERS = [LargestFirst(), LargestFirst(first=0x1000), LargestFirst(first=3), ByChip()]
 
 
 def named(sizes):
@@ -41,6 +43,24 @@ def test_order_of_the_input_does_not_matter(allot, slices):
 def test_largest_first_leaves_no_gap(slices):
     blocks = LargestFirst()(slices)
     assert max((b.base + b.size for b in blocks.values()), default=0) == sum(b.size for b in blocks.values())
+
+
+@given(slices, st.integers(1, 5))
+def test_the_keys_of_a_chip_share_their_upper_bits(slices, chips):
+    """Those of one size on one chip lie in one block that is no more than twice too large, and no other chip's do."""
+    where = [k % chips for k in range(len(slices))]
+    blocks = ByChip()(slices, where)
+    assert list(check(slices, blocks)) == []
+    groups = {}
+    for s, chip in zip(slices, where, strict=True):
+        groups.setdefault((blocks[s].bits, chip), []).append(blocks[s])
+    spans = []
+    for held in groups.values():
+        first, last = min(b.base for b in held), max(b.base + b.size for b in held)
+        upper = (first ^ (last - 1)).bit_length()
+        assert 1 << upper < 2 * len(held) * held[0].size
+        spans.append((first, last))
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(sorted(spans)))
 
 
 def test_no_room_says_which_slice_and_what_to_do():

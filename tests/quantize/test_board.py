@@ -105,6 +105,17 @@ def test_what_a_board_runs_is_run(nodes):
     assert got.image.provenance["onset"] == "board"
 
 
+def test_a_live_module_is_run_with_the_boards_comparison():
+    torch, snn = pytest.importorskip("torch"), pytest.importorskip("snntorch")
+    cells = snn.Leaky(0.9, init_hidden=True, reset_mechanism="zero")
+    net = torch.nn.Sequential(torch.nn.Linear(4, 3, bias=False), cells)
+    g = s2nir.from_snntorch(net, (4,), dt=1e-3)
+    assert g["1"].compare is Compare.GREATER
+    got = s2nir.deploy(g, np.ones((3, 4), np.uint8), like="py-spinnaker2")
+    assert got.graph["1"].compare is Compare.GREATER_EQUAL
+    assert got.image.provenance["onset"] == "board"
+
+
 def test_a_pool_ahead_of_a_convolution_is_no_fault():
     pool = nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0]))
     board_faults(loaded(SQUARE, pool, conv2d(input_shape=(2, 2)), IF(2, 2, 2)))

@@ -1,5 +1,6 @@
 """Where float and integer part, and why: each cause on a network made for it."""
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -77,6 +78,26 @@ def test_lag_where_constants_act_from_tick_zero():
     g = one([[1.0]], threshold=1.0, bias=0.3)
     d = first(g, np.zeros((9, 1), np.uint8), onset="board")
     assert d.cause == "lag"
+
+
+@pytest.mark.parametrize(("floats", "integers", "why"), [
+    ({"reset": Reset.SUBTRACT, "reset_late": True}, {}, "reset subtract (late), refractory 0, the image runs reset ze"),
+    ({"reset": Reset.SNNTORCH_RESTORED}, {"reset": Reset.SNNTORCH_RESTORED}, "the image runs reset subtract"),
+    ({"refractory": 2}, {}, "has reset zero, refractory 2, the image runs reset zero, refractory 0"),
+], ids=str)
+def test_a_reset_that_differs_is_the_contract_and_no_rounding(floats, integers, why):
+    def made(change):
+        g = one([[127.0]], threshold=50.0)  # integers hold all of it
+        changed = dataclasses.replace(g["n"], **change)
+        return dataclasses.replace(g, populations=(g["in"], changed))
+
+    given = np.isin(np.arange(8), (0, 1, 4)).astype(np.uint8)[:, np.newaxis]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", s2nir.S2NirWarning)
+        image = s2nir.compile(s2nir.quantize(made(integers)))
+        found = s2nir.compare(made(floats), image, given).divergence
+    assert found.cause == "reset contract"
+    assert why in found.why
 
 
 def test_labels_give_accuracies():

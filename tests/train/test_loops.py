@@ -116,6 +116,33 @@ def test_over_time_leaves_hidden_states_and_refuses_what_it_cannot_see():
         over_time(Skip(), x)
 
 
+@pytest.mark.parametrize("prepared", [None, QAT(bits=8)])
+@pytest.mark.parametrize("training", [True, False])
+def test_autocast_changes_no_spike(prepared, training):
+    torch.manual_seed(0)
+    module = louder(conv_net()) if prepared is None else prepare_qat(louder(conv_net()), prepared)
+    module.train(training)
+    x = drive().float()
+    spikes = over_time(module, x)
+    with torch.autocast("cpu", torch.bfloat16):
+        for kind in (torch.float32, torch.bfloat16, torch.uint8):
+            assert torch.equal(over_time(module, x.to(kind)), spikes)
+        if prepared is not None and not training:
+            utils.reset(module)
+            with torch.no_grad():
+                assert torch.equal(torch.stack([module(now) for now in x]), spikes)
+
+
+@pytest.mark.parametrize(("given", "match"), [
+    (np.zeros((3, 1, *SHAPE), np.float32), r"found a ndarray, needed a Tensor\. Call torch\.from_numpy"),
+    (torch.zeros(0, 1, *SHAPE), r"found shape \(0, 1, 2, 12, 12\), needed .* with 1 step or more"),
+    (torch.zeros(3), r"found shape \(3,\), needed \(steps, batch, \*shape\)"),
+])
+def test_over_time_takes_recordings_only(given, match):
+    with pytest.raises(s2nir.S2NirError, match=match):
+        over_time(conv_net(), given)
+
+
 @pytest.mark.parametrize("arithmetic", ["float32", "fixed"])
 @pytest.mark.parametrize(
     ("mechanism", "late"), [("subtract", True), ("subtract", False), ("zero", False), ("none", False)]
@@ -159,6 +186,17 @@ def data(n, seed):
     y = np.arange(n) % 5
     x = (rng.random((n, 8, *SHAPE)) < 0.1 + 0.1 * y[:, None, None, None, None]).astype(np.uint8)
     return x, y
+
+
+@pytest.mark.parametrize(("other", "why"), [
+    (lambda: nn.Sequential(nn.Flatten(), nn.Linear(288, 5), lif()), "Missing key"),
+    (lambda: prepare_qat(conv_net(), QAT(bits=8)), "weights up to 7, this module was prepared for 127"),
+])
+def test_a_checkpoint_of_another_module_is_refused(tmp_path, other, why):
+    fit, train = Fit(epochs=1, batch=8), data(8, 0)
+    fit(prepare_qat(louder(conv_net()), QAT(bits=4)), train, train, checkpoint=tmp_path / "run.pt")
+    with pytest.raises(s2nir.S2NirError, match=rf"(?s)run\.pt: was made of another module .*{why}.*Remove it, or use"):
+        fit(other(), train, train, checkpoint=tmp_path / "run.pt")
 
 
 @pytest.mark.parametrize("prepared", [None, QAT(bits=3, momentum=0.5), QAT(bits=4, scale="lsq")])

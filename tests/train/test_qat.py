@@ -289,6 +289,14 @@ def tied():
     return net
 
 
+def pruned(key, recurrent=None):
+    from torch.nn.utils import prune
+
+    net = nn.Sequential(nn.Linear(4, 4), lif("RLeaky", linear_features=4))
+    prune.l1_unstructured(net[1].recurrent if recurrent else net[0], key, 2)
+    return net
+
+
 @pytest.mark.parametrize(("change", "match"), [
     (lambda: nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), lif()), "two layers with weights stand in a row"),
     (lambda: nn.Sequential(lif()), "no layer with weights"),
@@ -306,10 +314,99 @@ def tied():
     (lambda: twice(lif()), "3: is the same module as 1"),
     (lambda: tied(), "2: shares its weights with 0"),
     (lambda: Skip(), "Pass input_shape="),
+    (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.BatchNorm1d(72), lif()), "of 72 features"),
+    (lambda: pruned("weight"), r"0\.weight: is worked out in a hook\. Call torch\.nn\.utils\.prune\.remove"),
+    (lambda: pruned("bias"), r"0\.bias: is worked out in a hook"),
+    (lambda: pruned("weight", "recurrent"), r"1\.recurrent\.weight: is worked out in a hook"),
 ])
 def test_refusals(change, match):
     with pytest.raises(s2nir.S2NirError, match=match):
         prepare_qat(change(), QAT())
+
+
+def maps(**options):
+    """4 channels of 4 x 4 neurons, so that a channel could be taken for a column."""
+    return louder(nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), lif(**options)), 3)
+
+
+FOUR = torch.linspace(0.3, 0.9, 4)
+
+
+@pytest.mark.parametrize("options", [
+    dict(kind="RLeaky", V=FOUR, all_to_all=False),
+    dict(kind="RLeaky", V=FOUR.reshape(4, 1), all_to_all=False),
+    dict(kind="RLeaky", V=FOUR.expand(4, 1, 4), all_to_all=False),
+    dict(threshold=FOUR),
+    dict(threshold=FOUR.reshape(1, 4, 1)),
+], ids=str)
+def test_values_that_torch_spreads_along_the_width_are_refused(options):
+    per = "population" if options.get("V", FOUR).numel() > 4 else "channel"
+    made = prepare_qat(maps(**options), QAT(threshold="learned", per=per))
+    for call in (lambda: made(drive((2, 4, 4))[0]), lambda: convert(made.eval(), (2, 4, 4))):
+        with pytest.raises(s2nir.S2NirError, match=r"spreads over neurons \[4, 4, 4\] otherwise.* \[4, 1, 1\]"):
+            call()
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 1), (1, 4, 1, 1)])
+@pytest.mark.parametrize("name", ["beta", "threshold", "V", "alpha"])
+def test_values_by_channel_are_taken(name, shape):
+    kind = {"V": "RLeaky", "alpha": "Synaptic"}.get(name, "Leaky")
+    options = {name: FOUR.reshape(shape)} | ({"all_to_all": False} if name == "V" else {})
+    for threshold in ("scaled", "learned"):
+        torch.manual_seed(0)
+        made = prepare_qat(maps(kind=kind, **options), QAT(threshold=threshold)).eval()
+        assert_alike(made, (2, 4, 4), drive((2, 4, 4)))
+
+
+def test_a_parameter_of_another_shape_is_one_sentence():
+    made = prepare_qat(maps(beta=torch.full((3, 1, 1), 0.5)), QAT()).eval()
+    with pytest.raises(s2nir.S2NirError, match=r"1\.beta: found shape \[3, 1, 1\], which does not spread over neurons"):
+        made(drive((2, 4, 4))[0])
+
+
+def test_casts_in_forward_change_nothing():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.lif = nn.Linear(6, 5), lif()
+
+        def forward(self, x):
+            return self.lif(self.fc(x.double().float()))
+
+    torch.manual_seed(0)
+    net = louder(Net(), 3)
+    assert s2nir.from_snntorch(net.double(), (6,))["lif"].spikes
+    assert_alike(prepare_qat(net.float(), QAT(bits=8), (6,)).eval(), (6,), drive((6,)))
+
+
+def test_a_state_of_other_bits_is_refused():
+    eight, four = (prepare_qat(conv_net(), QAT(bits=bits)) for bits in (8, 4))
+    with pytest.raises(s2nir.S2NirError, match=r"weights up to 127, this module was prepared for 7 \(bits=4"):
+        four.load_state_dict(eight.state_dict())
+    older = {k: v for k, v in four.state_dict().items() if not k.endswith("_extra_state")}
+    four.load_state_dict(older, strict=False)
+
+
+def test_a_threshold_that_learns_stays_above_zero():
+    torch.manual_seed(0)
+    made = prepare_qat(louder(nn.Sequential(nn.Linear(6, 5), lif(learn_threshold=True)), 3), QAT())
+    with torch.no_grad():
+        made[1].threshold.fill_(-0.5)
+    assert (made[1].theta((5,)) > 0).all()
+    assert_alike(made.eval(), (6,), drive((6,)))
+
+
+def test_real_numbers_are_refused_once_it_runs_in_whole_ones():
+    torch.manual_seed(0)
+    made = prepare_qat(louder(conv_net()), QAT())
+    x = drive((2, 12, 12))
+    over_time(made, x * 0.5)
+    made.eval()
+    for call in (lambda: made(x[0] * 0.5), lambda: over_time(made, x * 0.5)):
+        with pytest.raises(s2nir.S2NirError, match=r"0: found the input 0\.5; after eval\(\) .* whole numbers"):
+            call()
+    over_time(made, x * 3)
+    over_time(made, x.to(torch.uint8))
 
 
 def test_refusals_of_convert_and_options():

@@ -11,8 +11,9 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
@@ -26,7 +27,7 @@ from ..graph import Graph
 from ..quantize import QAT
 from .networks import NETWORKS
 from .presets import Preset
-from .rows import Row, immediate, in_floats, in_integers, network_of, rows
+from .rows import KEPT, KEPT_OF_INTEGERS, Row, immediate, in_floats, in_integers, network_of, rows
 from .sets import Frames, Source
 from .summary import summarize
 
@@ -53,16 +54,16 @@ def benchmark(
     source : the preset and where its recordings come from
     folder : made where it is not there; one that holds another benchmark is refused
     device : "cpu" or "cuda" for training and PyTorch; None takes a GPU where there is one
-    jobs : seeds at once, each in a process of its own on its share of the cores; changes no figure
+    jobs : seeds at once, each in a process of its own; changes no figure, nor does the number of cores
 
     Raises
     ------
     InputError
-        where the recordings are not there, or the folder holds another benchmark.
+        where the recordings or the device are not there, or the folder holds another benchmark or is a file.
     """
     teller = teller or Teller()
+    device = _device(device)
     _plan(source, folder)
-    device = device or _best_device()
     p = source.preset
     sets: dict[str, Frames] = {}
     for split in ("train", "validation", "test"):
@@ -83,19 +84,25 @@ def _all_seeds(
         raise InputError(f"jobs: found {jobs}, allowed from 1")
     if min(jobs, len(seeds)) == 1:
         for seed in seeds:
-            _Seed(source, folder / f"seed{seed}", seed, sets, teller, device).run()
+            with _one_thread():
+                _Seed(source, folder / f"seed{seed}", seed, sets, teller, device).run()
         return
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _share, (threads,)) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         for done in as_completed([pool.submit(_one_seed, source, folder, seed, device) for seed in seeds]):
             teller.step(f"seed {done.result()}: all rows are there")
 
 
-def _share(threads: int) -> None:
-    """A process takes its share of the cores: two that want all of them stand in each other's way."""
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """PyTorch on one thread: sums over several come out in another order, and a training goes another way."""
     import torch
 
-    torch.set_num_threads(threads)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _one_seed(source: Source, folder: Path, seed: int, device: str) -> int:
@@ -112,7 +119,8 @@ def _one_seed(source: Source, folder: Path, seed: int, device: str) -> int:
 
     teller = Teller(step=step, done=lambda finished, total: alive())
     sets = {split: source.frames(split, folder, teller.done) for split in ("train", "validation", "test")}
-    _Seed(source, folder / f"seed{seed}", seed, sets, teller, device).run()
+    with _one_thread():
+        _Seed(source, folder / f"seed{seed}", seed, sets, teller, device).run()
     return seed
 
 
@@ -130,8 +138,8 @@ def _pictures(results: dict[str, Any], folder: Path, teller: Teller) -> None:
 
 def _plan(source: Source, folder: Path) -> None:
     """Remember what the folder holds; refuse another benchmark's."""
-    plan = {"schema": SCHEMA, "data": source.said, **source.preset.to_dict()}
-    folder.mkdir(parents=True, exist_ok=True)
+    plan = {"schema": SCHEMA, "data": source.said, **source.preset.to_dict(), **source.found()}
+    _make(folder)
     kept = folder / "plan.json"
     if kept.exists():
         found = _json(kept, "Remove the folder, or use another.")
@@ -141,6 +149,21 @@ def _plan(source: Source, folder: Path) -> None:
     elif any(folder.iterdir()):
         raise InputError(f"{folder}: is not empty and holds no benchmark. Use another folder.")
     write_whole(kept, lambda f: f.write((json.dumps(plan, indent=1) + "\n").encode()))
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, and those that it lies in.
+
+    Raises
+    ------
+    InputError
+        where one of them is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        file = next(path for path in (folder, *folder.parents) if path.exists())
+        raise InputError(f"{file}: is a file, needed a folder. Name another one, or move the file away.") from None
 
 
 def _json(path: Path, remedy: str) -> dict[str, Any]:
@@ -169,7 +192,7 @@ class _Seed:
         self.source, self.folder, self.seed, self.sets = source, folder, seed, sets
         self.teller, self.device, self.p = teller, device, source.preset
         self.shape = tuple(sets["test"][0].shape[2:])
-        (folder / "rows").mkdir(parents=True, exist_ok=True)
+        _make(folder / "rows")
         self._float: Any = None
         self._graph: Graph | None = None
 
@@ -251,17 +274,31 @@ def _read(folder: Path, preset: Preset) -> list[dict[str, dict[str, Any]]]:
     found = []
     for seed in range(preset.seeds):
         rows_of = folder / f"seed{seed}" / "rows"
-        remedy = "Remove it, and the row is run again."
-        found.append({r.name: _json(rows_of / f"{r.name}.json", remedy) for r in rows(preset)})
+        found.append({row.name: _row_of(rows_of / f"{row.name}.json", row) for row in rows(preset)})
     return found
 
 
-def _best_device() -> str:
+def _row_of(path: Path, row: Row) -> dict[str, Any]:
+    remedy = "Remove it, and the row is run again."
+    kept = _json(path, remedy)
+    missing = [name for name in (*KEPT, *(KEPT_OF_INTEGERS if row.integer else ())) if name not in kept]
+    if missing:
+        raise InputError(f"{path}: lacks {', '.join(missing)}. {remedy}")
+    return kept
+
+
+def _device(asked: str | None) -> str:
+    """The device that was asked for, once it is there; a GPU where there is one, where none was."""
     try:
         import torch
     except ImportError:
         raise S2NirError("bench: trains with PyTorch and snnTorch: pip install s2nir[train]") from None
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    there = torch.cuda.is_available()
+    if asked not in (None, "cpu", "cuda"):
+        raise InputError(f"device: found {asked!r}, allowed 'cpu', 'cuda' or None")
+    if asked == "cuda" and not there:
+        raise InputError("device: found 'cuda', and PyTorch sees no GPU here. Pass cpu, or leave it out.")
+    return asked or ("cuda" if there else "cpu")
 
 
 def _facts(device: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class Preset:
     """Sizes of one benchmark.
 
     tick_us, steps : the tick in microseconds, and ticks of a recording
-    train, validation, test : recordings; None takes all that a real data set has
+    train, validation, test : recordings, fewer where a set has fewer; None takes all that a real one has
     epochs, fine : of the float training, and of each quantization-aware one that starts from it
     seeds : how often all of it is done
     grid : test recordings that the whole grid of percentiles is evaluated on; rows that are compared use them all
@@ -56,6 +56,8 @@ GESTURES = {
     for p in (
         Preset(name="fast", dataset="dvs-gesture", tick_us=24_000, steps=75, train=770, validation=110, test=220,
                epochs=28, fine=5, seeds=1, grid=220, reference=2, trained_bits=(8, 4)),
+        Preset(name="long", dataset="dvs-gesture", tick_us=1_000, steps=1_800, train=440, validation=110, test=110,
+               epochs=8, fine=1, seeds=1, grid=110, reference=1, bits=(8,), trained_bits=(8,), percentiles=("auto",)),
         Preset(name="gaps", dataset="dvs-gesture", tick_us=24_000, steps=75, train=1760, validation=550, test=2200,
                epochs=20, fine=4, seeds=3, grid=220, reference=2),
         Preset(name="paper", dataset="dvs-gesture", tick_us=1_000, steps=6_000, train=1078, validation=121, test=264,
@@ -65,9 +67,9 @@ GESTURES = {
 NMNIST = {
     p.name: p
     for p in (
-        Preset(name="fast", dataset="nmnist", tick_us=5_000, steps=60, train=None, validation=None, test=None,
+        Preset(name="fast", dataset="nmnist", tick_us=5_000, steps=60, train=6000, validation=1000, test=2000,
                epochs=15, fine=5, seeds=1, grid=200, reference=2, trained_bits=(8, 4), size=34),
-        Preset(name="gaps", dataset="nmnist", tick_us=5_000, steps=60, train=None, validation=None, test=None,
+        Preset(name="gaps", dataset="nmnist", tick_us=5_000, steps=60, train=6000, validation=1000, test=2000,
                epochs=24, fine=6, seeds=3, grid=200, reference=2, size=34),
         Preset(name="paper", dataset="nmnist", tick_us=1_000, steps=300, train=None, validation=None, test=None,
                epochs=50, fine=15, seeds=3, grid=200, reference=2, anneal=False, size=34),

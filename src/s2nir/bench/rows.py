@@ -24,6 +24,10 @@ from .sets import Frames
 PIECE = 64  # recordings that are evaluated at once
 WATCHED = 2  # recordings in which the first divergence is looked for
 Say = Callable[[int, int], Any]
+KEPT = ("recordings", "accuracy", "labels", "decisions", "accuracy_by_tick", "settled_tick_median",
+        "spikes_per_recording", "rate")
+KEPT_OF_INTEGERS = ("differing", "energy_j", "divergence", "cores", "cores_input", "sram_bytes", "lag_ticks", "image")
+"""What is kept of a row, and of a row in integers besides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

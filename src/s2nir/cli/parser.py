@@ -241,8 +241,9 @@ def _bench_flags(command: argparse.ArgumentParser) -> None:
     given.add_argument("--data", metavar="PATH", help="folder of DVS128 Gesture (IBM's layout or tonic's), or folder "
                        "or file of N-MNIST")
     given.add_argument("--synthetic", action="store_true", help="synthetic gestures, made on the spot")
-    command.add_argument("--preset", choices=("fast", "gaps", "paper"), default="fast",
-                         help="fast: a first look; gaps: 3 seeds, a large test split; paper: the paper's steps, epochs")
+    command.add_argument("--preset", choices=("fast", "long", "gaps", "paper"), default="fast",
+                         help="fast: a first look; long: 1,800 ticks of 1 ms; gaps: 3 seeds, a large test split; "
+                         "paper: the paper's steps and epochs")
     command.add_argument("--seeds", type=_whole(1), metavar="N", help="how often all of it is done and trained")
     command.add_argument("-o", "--output", metavar="FOLDER", help="where all of it is kept, also to go on after a kill "
                          "(default s2nir-bench/NAME-PRESET)")

@@ -20,16 +20,55 @@ MOST_STEPS = 1 << 20
 MOST_SIZE = 1 << 12
 
 
+LIMITS = {"x": 1 << 15, "y": 1 << 15, "t": 1 << 63, "p": 2}
+"""By column, what is above all that EVENT holds."""
+
+
 def make_events(x: Any, y: Any, t: Any, p: Any) -> EventArray:
-    """Events from their columns.
+    """Events from their columns, numbers or (events) each.
+
+    Raises
+    ------
+    InputError
+        where a column does not hold whole numbers that EVENT has room for.
 
     >>> make_events([3], [4], [1500], [1]).tolist()
     [(3, 4, 1500, True)]
     """
-    t = np.asarray(t)
-    events = np.empty(t.size, EVENT)
-    events["x"], events["y"], events["t"], events["p"] = x, y, t, p
+    events = np.empty(np.size(t), EVENT)
+    for name, values in (("x", x), ("y", y), ("t", t), ("p", p)):
+        column = whole_numbers(f"make_events.{name}", values, -LIMITS[name] if name != "p" else 0, LIMITS[name])
+        if column.size not in (1, events.size):
+            raise InputError(f"make_events.{name}: found {column.size} values for {events.size} times")
+        events[name] = column
     return events
+
+
+def whole_numbers(where: str, values: Any, least: int, limit: int) -> NDArray[Any]:
+    """An array of numbers that are whole, from `least` to below `limit`; others are refused, not cut or wrapped."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{where}: found {array.dtype} {array.shape}, needed numbers (events)")
+    if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.floor(array)).all()):
+        raise InputError(f"{where}: found values that are not whole numbers; times are microseconds")
+    if array.size and not (least <= int(array.min()) and int(array.max()) < limit):
+        raise InputError(f"{where}: found {array.min()}..{array.max()}, allowed {least}..{limit - 1}")
+    return array
+
+
+def whole(where: str, value: Any, least: int, most: int | None = None) -> int:
+    """A whole number from `least` to `most`; text, truth values and fractions are none.
+
+    Raises
+    ------
+    InputError
+        naming the place and what is allowed.
+    """
+    fits = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not fits or value < least or (most is not None and value > most):
+        raise InputError(f"{where}: found {value!r}, allowed are whole numbers from {least}"
+                         + (" up" if most is None else f" to {most}"))
+    return int(value)
 
 
 def in_order(events: EventArray) -> EventArray:

@@ -6,11 +6,12 @@ import csv
 import hashlib
 import re
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, needs
 from .aedat import read_aedat
 from .events import EventArray
 from .poses import GESTURES
@@ -74,22 +75,30 @@ def dvs_gesture(root: str | Path, split: str = "train", seed: int = 0) -> Record
     Raises
     ------
     InputError
-        where files are missing or broken, a label is outside, or a gesture ends before it begins.
+        where files are missing or broken, a label is outside, a gesture ends before it begins, a trial is listed twice,
+        or a user is in training and test.
     """
+    needs(root, (str, PathLike), "dvs_gesture.root", "Pass the path of the folder.")
     root = Path(root)
     if split not in SPLITS:
         raise InputError(f"dvs_gesture.split: found {split!r}, allowed {', '.join(SPLITS)}")
-    part = "test" if split == "test" else "train"
+    part, other = ("test", "train") if split == "test" else ("train", "test")
     home = root / "DVSGesture" if (root / "DVSGesture").is_dir() else root
     if (root / LISTS[part]).is_file():
-        cuts = _ibm(root, part)
+        cuts, others = _ibm(root, part), _users(root / LISTS[other], _listed(root / LISTS[other]))
     elif (home / FOLDERS[part]).is_dir():
-        cuts = _tonic(home, part)
+        folders = sorted({path.parent for path in (home / FOLDERS[other]).rglob("*.npy")})
+        cuts, others = _tonic(home, part), _users(home / FOLDERS[other], folders)
     else:
         raise InputError(
             f"{root}: found neither {LISTS[part]} (IBM's folder) nor {FOLDERS[part]} (tonic's). DVS128 Gesture is at "
             f"{PAGE} under CC BY 4.0; unpack it there. Without it, s2nir.data.synthetic_gestures(n, seed) makes "
             "synthetic recordings of the same classes."
+        )
+    both = sorted({cut.user for cut in cuts} & others)
+    if both:
+        raise InputError(
+            f"{root}: user {both[0]} is in training and in test; a test needs users of its own. Unpack the set again."
         )
     if part == "train":
         users = sorted({cut.user for cut in cuts})
@@ -118,13 +127,27 @@ def _user(name: str, where: str) -> int:
     return int(match[1])
 
 
+def _users(where: Path, trials: list[Path]) -> set[int]:
+    return {_user(path.stem, str(where)) for path in trials}
+
+
+def _listed(trials: Path) -> list[Path]:
+    """The files that a list of trials names; none where there is no list."""
+    if not trials.is_file():
+        return []
+    return [trials.parent / line for line in trials.read_text(encoding="utf-8", errors="replace").split()]
+
+
 def _ibm(root: Path, part: str) -> list[Cut]:
     """Gestures of the trials that one of the lists names."""
     cuts = []
     trials = root / LISTS[part]
-    for line in trials.read_text(encoding="utf-8", errors="replace").split():
-        path = root / line
-        user = _user(path.stem, str(trials))
+    seen: set[str] = set()
+    for path in _listed(trials):
+        line, user = path.name, _user(path.stem, str(trials))
+        if line in seen:
+            raise InputError(f"{trials}: lists {line} twice. Remove one of the lines, or unpack the set again.")
+        seen.add(line)
         if not path.is_file():
             raise InputError(f"{trials}: lists {line}, and {path} is not there. Unpack the set again.")
         labels = path.with_name(f"{path.stem}_labels.csv")

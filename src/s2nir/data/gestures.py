@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from .events import EventArray, make_events
+from .events import EventArray, make_events, whole
 from .poses import GESTURES
 from .recordings import Recordings
 from .scenes import SENSOR, STEP_US, take
@@ -64,9 +63,8 @@ def synthetic_gestures(n: int, seed: int) -> Recordings:
     >>> synthetic_gestures(22, seed=1)
     <Recordings: synthetic gestures (seed 1), 22 synthetic recordings, 11 classes, 128x128 pixels>
     """
-    if n < 1 or seed < 0:
-        raise InputError(f"synthetic_gestures: found n={n}, seed={seed}; allowed are n from 1, seed from 0")
-    studio = Studio(int(seed))
+    n, seed = whole("synthetic_gestures.n", n, 1), whole("synthetic_gestures.seed", seed, 0)
+    studio = Studio(seed)
     labels: NDArray[np.int64] = np.array([studio.label(k) for k in range(n)], np.int64)
     return Recordings(
         name=f"synthetic gestures (seed {seed})",

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import InputError, needs
 from ..values import freeze_fields
-from .events import EventArray, bin_frames, check_events, denoise, downsample
+from .events import MOST_STEPS, EventArray, bin_frames, check_events, denoise, downsample, whole
 
 
 class Source(Protocol):
@@ -122,11 +122,13 @@ def frames(
     x : uint8 (n, steps, 2, size, size), channel 0 is OFF and channel 1 is ON
     labels : int64 (n)
     """
+    needs(recordings, Recordings, "frames.recordings", "Make them with dvs_gesture, nmnist or synthetic_gestures.")
     height, width = recordings.sensor
-    if size < 1 or height != width or height % size:
+    tick_us, steps = whole("frames.tick_us", tick_us, 1), whole("frames.steps", steps, 1, MOST_STEPS)
+    size, threads = whole("frames.size", size, 1), whole("frames.threads", threads, 1)
+    clamp = None if clamp is None else whole("frames.clamp", clamp, 1, 255)
+    if height != width or height % size:
         raise InputError(f"frames.size: found {size}, allowed are divisors of the sensor's {height}x{width} pixels")
-    if threads < 1:
-        raise InputError(f"frames.threads: found {threads}, allowed from 1")
     x = np.zeros((len(recordings), steps, 2, size, size), np.uint8)
 
     def one(place: int) -> None:

@@ -64,8 +64,8 @@ def _intrinsic(code: Callable[..., Any]) -> Any:
 
 def _lanes(width: int) -> Any:
     @_intrinsic
-    def add(typing: Any, slot: Any, at: Any, weights: Any, begin: Any, count: Any) -> Any:
-        """slot[at : at + width] += weights[begin : begin + width] * count; nothing checks the bounds."""
+    def add(typing: Any, slot: Any, at: Any, weights: Any, begin: Any) -> Any:
+        """slot[at : at + width] += weights[begin : begin + width]; nothing checks the bounds."""
 
         def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             wide, narrow = ir.VectorType(ir.IntType(32), width), ir.VectorType(ir.IntType(8), width)
@@ -76,13 +76,10 @@ def _lanes(width: int) -> Any:
 
             to = place(0, wide)
             added = builder.sext(builder.load(place(2, narrow), align=1), wide)
-            one = builder.insert_element(ir.Constant(wide, ir.Undefined), args[4], ir.Constant(ir.IntType(32), 0))
-            all_lanes = builder.shuffle_vector(one, one, ir.Constant(wide, [0] * width))
-            added = builder.mul(added, all_lanes)
             builder.store(builder.add(builder.load(to, align=4), added), to, align=4)
             return context.get_dummy_value()
 
-        return types.void(slot, types.int64, weights, types.int64, types.int32), code
+        return types.void(slot, types.int64, weights, types.int64), code
 
     return add
 
@@ -106,6 +103,18 @@ def step_fast(v: Any, decay: Any, slot: Any, offset: Any, threshold: Any, fired:
         x = decay[n] * v[n]
         x = x + np.float32(slot[n])
         x = x + offset[n]
+        slot[n] = 0
+        v[n] = x
+        fired[n] = x >= threshold[n]
+
+
+@njit(inline="never", cache=True, nogil=True)
+def step_alike(v: Any, decay: Any, slot: Any, offset: Any, threshold: Any, fired: Any) -> None:
+    """As `step_fast`, of neurons that share their decay and offset."""
+    for n in range(v.size):
+        x = decay * v[n]
+        x = x + np.float32(slot[n])
+        x = x + offset
         slot[n] = 0
         v[n] = x
         fired[n] = x >= threshold[n]
@@ -173,6 +182,8 @@ def step_float(p: Any, g: Any, s: Any, tick: int, at: int) -> None:
             continue
         if tick < g.onset[k]:
             slot[:] = 0
+        elif g.kind[k] == FAST and g.alike[k]:
+            step_alike(s.v[a:b], p.decay[a], slot, p.offset[a], p.threshold[a:b], s.fired[a:b])
         elif g.kind[k] == FAST:
             step_fast(s.v[a:b], p.decay[a:b], slot, p.offset[a:b], p.threshold[a:b], s.fired[a:b])
         elif g.kind[k] == FAST_CURRENT:
@@ -264,13 +275,16 @@ def step_fixed(p: Any, g: Any, s: Any, tick: int, at: int) -> None:
 def collect(fired: Any, source: Any, found: int) -> int:
     """Append the neurons that fired, in order, and clear their flags; eight flags of 0 or 1 are read as one word."""
     words = fired.view(np.uint64)
-    for w in range(words.size):
-        word = words[w]
-        words[w] = 0
-        while word:
-            source[found] = 8 * w + (trailing_zeros(word) >> 3)
-            found += 1
-            word &= word - np.uint64(1)
+    for four in range(0, words.size, 4):
+        if not words[four] | words[four + 1] | words[four + 2] | words[four + 3]:
+            continue
+        for w in range(four, four + 4):
+            word = words[w]
+            words[w] = 0
+            while word:
+                source[found] = 8 * w + (trailing_zeros(word) >> 3)
+                found += 1
+                word &= word - np.uint64(1)
     return found
 
 
@@ -317,17 +331,35 @@ def deliver(y: Any, slot: Any, base: Any, source: Any, count: Any, begin: int, e
         for j in range(start[source[k]], start[source[k] + 1]):
             at, w = base[delay[j]] + np.int64(target[j]), np.int64(weight[j])
             last = at + np.int64(length[j])
-            while at + 16 <= last:
-                add_16(slot, at, weights, w, number)
+            while number == 1 and at + 16 <= last:
+                add_16(slot, at, weights, w)
                 at, w = at + 16, w + 16
-            if at + 8 <= last:
-                add_8(slot, at, weights, w, number)
+            if number == 1 and at + 8 <= last:
+                add_8(slot, at, weights, w)
                 at, w = at + 8, w + 8
             while at < last:
                 slot[at] += weights[w] * number
                 at, w = at + 1, w + 1
         for j in range(y.one[source[k]], y.one[source[k] + 1]):
             slot[base[y.one_delay[j]] + y.one_target[j]] += y.one_weight[j] * number
+
+
+@njit(cache=True, nogil=True)
+def packets(counts: Any) -> tuple[Any, Any]:
+    """Where counts (steps * sources, uint8) are not 0, and how large; 32 at a time are skipped where none is."""
+    words = counts[: counts.size // 32 * 32].view(np.uint64)
+    place, number = np.empty(1024, np.int64), np.empty(1024, np.int64)
+    found = 0
+    for w in range(0, words.size + 4, 4):
+        if w < words.size and not words[w] | words[w + 1] | words[w + 2] | words[w + 3]:
+            continue
+        if found + 32 > place.size:
+            place, number = np.append(place, np.empty_like(place)), np.append(number, np.empty_like(number))
+        for k in range(8 * w, min(8 * w + 32, counts.size)):
+            if counts[k]:
+                place[found], number[found] = k, counts[k]
+                found += 1
+    return place[:found], number[:found]
 
 
 @njit(cache=True, nogil=True)

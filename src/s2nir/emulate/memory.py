@@ -37,13 +37,15 @@ class Neurons(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """Runs of neurons that are stepped alike: first, end, kind, tick of the first step, left shift of a slot."""
+    """Runs of neurons that are stepped alike: first, end, kind, tick of the first step, left shift of a slot, and
+    whether they share their decay and offset."""
 
     first: NDArray[np.int64]
     end: NDArray[np.int64]
     kind: NDArray[np.int64]
     onset: NDArray[np.int64]
     left: NDArray[np.int64]
+    alike: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -232,15 +234,22 @@ def _groups(image: MachineImage, parts: list[Regions], first: NDArray[np.int64])
     for i, (core, r) in enumerate(zip(image.cores, parts, strict=True)):
         if core.application == "spike_list":
             continue
-        kind = RELAY if core.application == "relay" else _kind(r.neurons[:, 5])
+        relays = core.application == "relay"
+        kind = RELAY if relays else _kind(r.neurons[:, 5])
         left = 15 - r.descriptor.shift if r.descriptor.fixed else 0
-        row = [int(first[i]), int(first[i + 1]), kind, r.descriptor.onset, left]
+        shared = [-1, -1] if relays else [_shared(r.neurons[:, column]) for column in (1, 2)]
+        row = [int(first[i]), int(first[i + 1]), kind, r.descriptor.onset, left, int(min(shared) >= 0), *shared]
         if rows and rows[-1][1] == row[0] and rows[-1][2:] == row[2:]:
             rows[-1][1] = row[1]
         else:
             rows.append(row)
-    table = np.array(rows, np.int64).reshape(-1, 5)
-    return Groups(*(np.ascontiguousarray(table[:, c]) for c in range(5)))
+    table = np.array([row[:6] for row in rows], np.int64).reshape(-1, 6)
+    return Groups(*(np.ascontiguousarray(table[:, c]) for c in range(6)))
+
+
+def _shared(words: NDArray[np.uint32]) -> int:
+    """The word that all neurons of a core share, -1 where they differ."""
+    return int(words[0]) if (words == words[0]).all() else -1
 
 
 def _kind(flags: NDArray[np.uint32]) -> int:

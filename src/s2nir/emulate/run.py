@@ -112,14 +112,21 @@ Packets = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 def _packets(given: Mapping[str, NDArray[Any]], ready: Program, batch: int, steps: int, ticks: int) -> list[Packets]:
     """Per recording: start of each tick, source, count."""
+    from . import kernels
+
     found = []
     for b in range(batch):
         tick, source, count = [], [], []
         for name, counts in given.items():
-            t, i = np.divmod(np.flatnonzero(counts[b] != 0), counts.shape[2])
-            tick.append(t)
-            source.append(ready.index[name][i])
-            count.append(counts[b, t, i].astype(np.int64))
+            flat, wide = np.ascontiguousarray(counts[b]).ravel(), counts.shape[2]
+            if flat.dtype == np.uint8:
+                place, number = kernels.packets(flat)
+            else:
+                place = np.flatnonzero(flat)
+                number = flat[place].astype(np.int64)
+            tick.append(place // wide if wide else place)
+            source.append(ready.index[name][place - tick[-1] * wide])
+            count.append(number)
         t, s, c = np.concatenate(tick), np.concatenate(source), np.concatenate(count)
         if len(given) > 1:
             order = np.argsort(t, kind="stable")
@@ -141,7 +148,7 @@ def one(
         v=np.zeros(size, kind),
         i=np.zeros(size, kind),
         slot=np.zeros(ready.slots * size, np.int32),
-        fired=np.zeros(-(-size // 8) * 8, np.uint8),
+        fired=np.zeros(-(-size // 32) * 32, np.uint8),
         last=np.zeros(size, np.uint8),
         held=np.zeros(size, np.int32),
         saturated=np.zeros(size if fixed else 0, np.int64),
@@ -150,8 +157,8 @@ def one(
     compared = np.zeros((ticks if before else 0, watch.size), kind)
     given = kernels.Input(*packets)
     tick = kept = 0
-    room = 4 * size + 1024
-    sent = [np.zeros(room, np.int32) for _ in range(3)]
+    room = 64 * size + 1024  # pages that nothing is written to cost nothing
+    sent = [np.empty(room, np.int32) for _ in range(3)]
     out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
     while True:
         tick, kept = kernels.run_ticks(
@@ -160,7 +167,7 @@ def one(
         )
         if tick == ticks:
             break
-        sent = [np.concatenate([a, np.zeros(a.size, np.int32)]) for a in (out.tick, out.source, out.number)]
+        sent = [np.concatenate([a, np.empty(a.size, np.int32)]) for a in (out.tick, out.source, out.number)]
         out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
     events = (out.tick[:kept].copy(), out.source[:kept].copy(), out.number[:kept].copy())
     return events, membranes, compared, state.saturated

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LoadError, UnsupportedError
-from ..graph import Graph, Population, Projection
+from ..errors import LoadError, S2NirWarning, UnsupportedError
+from ..graph import Graph, Population, Projection, check, several_choices
 from ..values import digest
 from . import fields
 from .contract import Contract
@@ -27,6 +28,22 @@ Array = NDArray[np.float64]
 CHAINS = 4096
 
 
+def legal(graph: Graph, log: Log) -> Graph:
+    """The Graph once its `check` finds nothing; what reading it left to say is warned of, as of the caller's caller.
+
+    Raises
+    ------
+    LoadError
+        with the first faults.
+    """
+    faults = list(check(graph))
+    if faults:
+        raise LoadError(f"the network is not legal: {'; '.join(faults[:5])}")
+    for sentence in (*log.warnings, *several_choices(graph)):
+        warnings.warn(sentence, S2NirWarning, stacklevel=3)
+    return graph
+
+
 @dataclass(slots=True)
 class Builder:
     """One network on its way to a Graph; the steps of `graph` in their order."""
@@ -40,7 +57,7 @@ class Builder:
     log: Log
 
     def graph(self) -> Graph:
-        """The Graph; its `check` is the caller's."""
+        """The Graph; `legal` checks it."""
         delays = self._delays()
         biases = self._biases()
         populations: list[Population] = []

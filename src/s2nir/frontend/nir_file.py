@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import LoadError, S2NirWarning, UnsupportedError
-from ..graph import Graph, Loops, check, data_order, warn_of_choices
-from .build import Builder
+from ..errors import LoadError, UnsupportedError
+from ..graph import Graph, Loops, data_order
+from .build import Builder, legal
 from .contract import Asked, Contract, settle
 from .limits import MAX_BYTES, Budget, Limits, Log
 from .nesting import Flat, flatten
@@ -64,13 +64,7 @@ def load(
         contract = parts.contract(asked)
         contract.demand(log)
         graph = parts.build(contract)
-    faults = list(check(graph))
-    if faults:
-        raise LoadError(f"the network is not legal: {'; '.join(faults[:5])}")
-    for sentence in log.warnings:
-        warnings.warn(sentence, S2NirWarning, stacklevel=2)
-    warn_of_choices(graph)
-    return graph
+    return legal(graph, log)
 
 
 class Parts:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..errors import LoadError, S2NirWarning, UnsupportedError
-from ..graph import Graph, Integrator, Loops, check, warn_of_choices
-from .build import Builder
+from ..errors import LoadError, UnsupportedError
+from ..graph import Graph, Integrator, Loops
+from .build import Builder, legal
 from .contract import Contract, Entry, Rule, seconds
 from .limits import MAX_BYTES, Budget, Limits, Log
 from .nesting import Flat
@@ -59,13 +58,7 @@ def from_snntorch(module: Any, input_shape: Any, dt: float | None = None) -> Gra
         contract = reader.contract(dt)
         contract.demand(log)
         graph = Builder(flat, shapes, wire(flat, log), contract, limits, budget, log).graph()
-    faults = list(check(graph))
-    if faults:
-        raise LoadError(f"the network is not legal: {'; '.join(faults[:5])}")
-    for sentence in log.warnings:
-        warnings.warn(sentence, S2NirWarning, stacklevel=2)
-    warn_of_choices(graph)
-    return graph
+    return legal(graph, log)
 
 
 def _known_failures(module: Any) -> None:
@@ -75,6 +68,8 @@ def _known_failures(module: Any) -> None:
             check_neuron(f"{path}.{type(part).__name__}", part)
         elif type(part).__name__ in ("BatchNorm1d", "BatchNorm2d"):
             check_norm(f"{path}.{type(part).__name__}", part)
+        elif hasattr(part, "belongs_to"):  # a layer of prepare_qat, which takes whole numbers alone
+            read_layer(path, part, (), ())
 
 
 @dataclass(slots=True, eq=False)

@@ -115,6 +115,14 @@ class Follower:
         self.marks[id(tensor)] = Mark(tensor=tensor, kind=kind, node=node, part=part, step=step)
         return tensor
 
+    def cast(self, module: Any, value: Any) -> Any:
+        """A followed tensor in the type of a layer's parameters: `x.float()` ahead of a layer changes no value."""
+        mark = self.known(value)
+        kind = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+        if mark is None or kind is None or kind == value.dtype:
+            return value
+        return self.mark(value.to(kind), mark.kind, mark.node, mark.part, mark.step)
+
     def node(self, op: str, path: str, heard: tuple[Mark, ...], shape: Shape, **options: Any) -> str:
         """The node that does this with these, found again or made."""
         before = tuple(m.node for m in heard)

@@ -274,11 +274,15 @@ def listening(torch: Any, root: Any, follower: Follower) -> Iterator[None]:
     for path, module in root.named_modules():
         leaf = is_leaf(module)
 
-        def entered(module: Any, args: Any, kwargs: Any, path: str = path, leaf: bool = leaf) -> None:
+        def entered(module: Any, args: Any, kwargs: Any, path: str = path, leaf: bool = leaf) -> Any:
             follower.stack.append(path)
             follower.inside += leaf
-            if leaf and follower.inside == 1 and is_neuron(module):
+            if not leaf or follower.inside != 1:
+                return None
+            if is_neuron(module):
                 follower.enters(path, module, args, kwargs)
+                return None
+            return tuple(follower.cast(module, t) for t in args), kwargs
 
         def left(module: Any, args: Any, kwargs: Any, out: Any, path: str = path, leaf: bool = leaf) -> Any:
             follower.stack.pop()

@@ -16,7 +16,6 @@ from .timing import (
     several_choices,
     stuck,
     timing,
-    warn_of_choices,
 )
 
 __all__ = [
@@ -51,5 +50,4 @@ __all__ = [
     "stuck",
     "synapses",
     "timing",
-    "warn_of_choices",
 ]

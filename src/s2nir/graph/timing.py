@@ -7,12 +7,11 @@ hop = steps + lag(target) - lag(source) >= 1.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..errors import GraphError, MappingError, S2NirWarning
+from ..errors import GraphError, MappingError
 from .connection import Projection, Sparse
 from .graph import Loops
 
@@ -221,12 +220,6 @@ def hops(graph: Wired, lag: Mapping[str, int]) -> tuple[int, ...]:
 def longest_delay(connection: object) -> int:
     """The largest extra delay of a single synapse, in steps."""
     return int(connection.delay.max()) if isinstance(connection, Sparse) and connection.delay.size else 0
-
-
-def warn_of_choices(graph: Wired) -> None:
-    """Warn once for each loop whose cut is a choice."""
-    for sentence in several_choices(graph):
-        warnings.warn(sentence, S2NirWarning, stacklevel=3)
 
 
 def _evaluation_order(graph: Wired, steps: list[int]) -> list[str]:

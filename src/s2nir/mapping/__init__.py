@@ -3,10 +3,10 @@
 from .check import check
 from .compile import compile, headroom
 from .image import CoreImage, MachineImage, PopulationInfo
-from .keys import KeyBlock, LargestFirst
+from .keys import ByChip, KeyBlock, LargestFirst
 from .layout import Descriptor, Geometry, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
-from .partition import Partition, Slice
 from .net import Net, net
+from .partition import Partition, Slice
 from .place import Annealing, Curve, Sequential
 from .placement import Placement, lay
 from .route import DimensionOrder, Flow, LoadAware, NearestNeighbour, Trees, link_ns, link_packets
@@ -16,6 +16,7 @@ from .wiring import Wiring, as_sparse, wire
 
 __all__ = [
     "Annealing",
+    "ByChip",
     "CoreImage",
     "Curve",
     "Descriptor",

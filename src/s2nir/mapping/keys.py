@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 from ..errors import MappingError
@@ -41,9 +42,12 @@ class KeyBlock:
 
 
 class Allot(Protocol):
-    """Slices -> one block each. What `check` asks must hold."""
+    """Slices -> one block each. What `check` asks must hold.
 
-    def __call__(self, slices: tuple[Slice, ...]) -> dict[Slice, KeyBlock]: ...
+    chips : by slice, where its chip stands in the order of the machine's curve; None where nothing is placed
+    """
+
+    def __call__(self, slices: tuple[Slice, ...], chips: Sequence[int] | None = None) -> dict[Slice, KeyBlock]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,19 +59,48 @@ class LargestFirst:
 
     first: int = 0
 
-    def __call__(self, slices: tuple[Slice, ...]) -> dict[Slice, KeyBlock]:
+    def __call__(self, slices: tuple[Slice, ...], chips: Sequence[int] | None = None) -> dict[Slice, KeyBlock]:
         blocks, base = {}, self.first
         for s in sorted(slices, key=lambda s: (-s.size, s)):
-            bits = (s.size - 1).bit_length()
-            base = -(-base >> bits) << bits  # only the first block can need this
-            if base + (1 << bits) > KEY_SPACE:
-                raise MappingError(
-                    f"slice {s} ({s.size} neurons) finds no room: {base:#x} + {1 << bits:#x} is over 32 bits of key. "
-                    "Use fewer or larger slices, or a lower `first`."
-                )
-            blocks[s] = KeyBlock(base=base, bits=bits)
-            base += 1 << bits
+            blocks[s] = _block(s, base)
+            base = blocks[s].base + blocks[s].size
         return blocks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByChip:
+    """Blocks in falling size, those of one chip together and aligned as one larger block, chips along the curve.
+
+    So the keys of a chip, and of chips that are near each other, share their upper bits, and entries for them merge.
+    """
+
+    def __call__(self, slices: tuple[Slice, ...], chips: Sequence[int] | None = None) -> dict[Slice, KeyBlock]:
+        where = dict(zip(slices, [0] * len(slices) if chips is None else chips, strict=True))
+
+        def group(s: Slice) -> tuple[int, int]:
+            return -(s.size - 1).bit_length(), where[s]
+
+        blocks, base = {}, 0
+        for (bits, _), of_chip in groupby(sorted(slices, key=lambda s: (*group(s), s)), group):
+            held = list(of_chip)
+            room = (len(held) - 1).bit_length() - bits  # bits of the whole group
+            base = -(-base >> room) << room
+            for s in held:
+                blocks[s] = _block(s, base)
+                base = blocks[s].base + blocks[s].size
+        return blocks
+
+
+def _block(s: Slice, base: int) -> KeyBlock:
+    """The first block from `base` on that holds a slice."""
+    bits = (s.size - 1).bit_length()
+    base = -(-base >> bits) << bits
+    if base + (1 << bits) > KEY_SPACE:
+        raise MappingError(
+            f"slice {s} ({s.size} neurons) finds no room: {base:#x} + {1 << bits:#x} is over 32 bits of key. "
+            "Use fewer or larger slices, or a lower `first`."
+        )
+    return KeyBlock(base=base, bits=bits)
 
 
 def check(slices: tuple[Slice, ...], blocks: Mapping[Slice, KeyBlock]) -> Iterator[str]:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from ..machine import SpiNNaker2
 from ..quantize import Network
 from ..values import FrozenMap, Noun, digest
-from .keys import Allot, KeyBlock, LargestFirst
+from .keys import Allot, ByChip, KeyBlock, LargestFirst
 from .keys import check as check_keys
 from .net import Net, net
 from .partition import Partition, Slice
-from .place import Core, Place, Sequential, refuse_too_many
+from .place import Core, Curve, Place, Sequential, rank, refuse_too_many
 from .wiring import Wiring
 
 
@@ -85,7 +85,8 @@ def lay(
     slices = (partition or Partition())(wiring, ticks, record)
     joined = net(wiring, slices)
     refuse_too_many(joined.slices, machine)
-    chip, pe = (place or Sequential())(joined, machine)
+    one = machine.topology.chips == 1
+    chip, pe = (place or (Sequential() if one else Curve()))(joined, machine)
     where = machine.coordinates
     return Placement(
         network=network.digest,
@@ -93,7 +94,7 @@ def lay(
         wiring=wiring,
         slices=slices,
         cores={s: (where[c], p) for s, c, p in zip(joined.slices, chip.tolist(), pe.tolist(), strict=True)},
-        blocks=(allot or LargestFirst())(joined.slices),
+        blocks=(allot or (LargestFirst() if one else ByChip()))(joined.slices, rank(machine.topology)[chip].tolist()),
         net=joined,
     )
 

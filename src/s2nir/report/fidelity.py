@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..emulate import Recording, run
 from ..errors import InputError, S2NirWarning, needs
 from ..events import to_arrays
-from ..graph import Conv, Graph, Loops, Population, Sparse, Trace, simulate, timing
+from ..graph import Conv, Graph, Loops, Population, Reset, Sparse, Trace, simulate, timing
 from ..mapping import MachineImage
 
 PIECE = 1 << 24  # values (steps x neurons) compared at once
@@ -44,8 +44,8 @@ class Divergence:
     """Where the two runs first part.
 
     recording, step, neuron : the place; v_float, v_int : membranes as they were compared, in units of the Graph
-    cause : of this difference alone: "lag", "bias path", "equality at threshold", "clipping" or "rounding"; why : the
-        sentence behind it
+    cause : of this difference alone: "lag", "bias path", "equality at threshold", "reset contract", "clipping" or
+        "rounding"; why : the sentence behind it
     """
 
     population: str
@@ -275,7 +275,7 @@ def _cause(
     graph: Graph, image: MachineImage, p: Population, neuron: int, trace: Trace, recording: Recording,
     where: tuple[int, int], values: tuple[float, float],
 ) -> tuple[str, str]:
-    which, _ = where
+    which, step = where
     rules = image.provenance
     if rules.get("bias") == "membrane" and p.current_based and p.full("bias").any():
         return "bias path", "its bias acts as a membrane offset, not through the synapse as NIR has it"
@@ -285,6 +285,9 @@ def _cause(
     if all(abs(v - threshold) <= near for v in values):
         return at_threshold
     a = trace.spikes[p.name][which].reshape(recording.steps, -1)
+    said, runs = _reset_of(p), _reset_run(image, p.name)
+    if runs not in ("", said) and a[:step, neuron].any():  # a reset acts behind a spike
+        return "reset contract", f"the graph has {said}, the image runs {runs}"
     raw = recording.raw_spikes(p.name)[which].reshape(recording.ticks, -1)
     lag = image[p.name].lag
     for shift in (-2, -1, 1, 2):
@@ -303,6 +306,18 @@ def _cause(
     way = "truncated toward zero" if rules.get("rounding") == "toward_zero" else "rounded"
     share = "one scale per population" if rules.get("per") == "population" else "one scale per channel"
     return "rounding", f"weights are {way} with {share}"
+
+
+def _reset_of(p: Population) -> str:
+    return f"reset {p.reset.value}{' (late)' if p.reset_late else ''}, refractory {p.refractory}"
+
+
+def _reset_run(image: MachineImage, name: str) -> str:
+    """What a spike does on the image, in the words of `_reset_of`; "" where it does not say."""
+    start = f"{name}: spikes at V "
+    said = next((line for line in image.contract if line.startswith(start)), "")
+    runs = said.removeprefix(start).partition(", ")[2]
+    return runs.replace(Reset.SNNTORCH_RESTORED.value, Reset.SUBTRACT.value)  # as `compile` says in its notes
 
 
 def _clipped(graph: Graph, image: MachineImage, p: Population, neuron: int) -> int:

@@ -151,6 +151,8 @@ def _mirror(module: nn.Module, shapes: Mapping[str, tuple[int, ...]] | None = No
     for node in made.modules():
         if isinstance(node, Quantized):
             me: Any = node
+            if isinstance(me.threshold, nn.Parameter):
+                me.threshold = nn.Parameter(node.threshold_held())
             del me._modules["scale"]
             del me._parameters["level"]
             node.__class__ = PLAIN[type(node)]
@@ -169,6 +171,7 @@ def _plain_layer(root: nn.Module, path: str, node: Any, shapes: Mapping[str, tup
     if isinstance(node, QOneToOne):
         neuron = path.rpartition(".")[0]
         if shapes is not None:
+            node.check(shapes[neuron])
             v = np.broadcast_to(spread(node.whole().reshape(-1), shapes[neuron]).double().numpy(), shapes[neuron])
             node.V = root.get_submodule(neuron).V = nn.Parameter(torch.tensor(v))
         node.__class__ = type(snn.RLeaky(0.5, all_to_all=False).recurrent)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from snntorch.functional import mse_count_loss
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, QuantizeError
 from .loops import over_time
 
 Data = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -149,8 +149,13 @@ class _Run:
         if found != asdict(self.options):
             raise InputError(f"{self.checkpoint}: was made with other options ({found}). Remove it, or use "
                              "another folder.")
-        self.module.load_state_dict(kept["module"])
-        self.adam.load_state_dict(kept["adam"])
+        try:
+            self.module.load_state_dict(kept["best"])
+            self.module.load_state_dict(kept["module"])
+            self.adam.load_state_dict(kept["adam"])
+        except (RuntimeError, ValueError, KeyError, QuantizeError) as error:
+            raise InputError(f"{self.checkpoint}: was made of another module ({error}). Remove it, or use another "
+                             "folder.") from error
         self.best, self.history = kept["best"], History(epochs=kept["epochs"], best=kept["at"])
 
 

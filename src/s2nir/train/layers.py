@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import UnsupportedError
-from .scale import Scale, seen, spread, straight_round
+from ..errors import InputError, UnsupportedError
+from .scale import Scale, check_spread, seen, spread, straight_round
 
 
 class Way:
@@ -24,10 +24,12 @@ class Way:
 
     factor : what a pool ahead of it left to the weights, 1 / (height x width) of an average
     name : the module's path
+    first : whether it hears the input, which is whole numbers in `eval()`
     """
 
     factor: float
     name: str
+    first: bool = False
     training: bool
     _scale: tuple[Scale, ...]
     _whole: Tensor | None
@@ -67,6 +69,19 @@ class Way:
         held = (self.kernel * (g * self.factor)).clamp(-self.scale.limit, self.scale.limit)
         return straight_round(held) / g
 
+    def heard(self, x: Tensor, kind: torch.dtype) -> Tensor:
+        """The input of the layer.
+
+        Raises
+        ------
+        InputError
+            where real numbers come to a module in `eval()`.
+        """
+        if self.first and not self.training and x.is_floating_point() and bool((off := x != x.round()).any()):
+            raise InputError(f"{self.name}: found the input {float(x[off][0]):g}; after eval() the module runs in "
+                             "whole numbers, as a chip does. Give counts of spikes, such as 0 and 1.")
+        return x.to(kind)
+
     @torch.no_grad()
     def whole(self) -> Tensor:
         """round(g w), held within the limit; kept until a weight or the scale changes."""
@@ -84,6 +99,11 @@ class Way:
         return super().train(mode)  # type: ignore[misc]
 
 
+def exactly(x: Tensor) -> torch.autocast:
+    """Autocast switched off: bfloat16 has no room for sums of whole numbers."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
 class QLinear(Way, nn.Linear):
     """`nn.Linear` with integer weights, without its bias."""
 
@@ -92,7 +112,8 @@ class QLinear(Way, nn.Linear):
             raise UnsupportedError("qat-path", f"{self.name}: a Linear on the last of several axes ({tuple(x.shape)}). "
                                                "Flatten ahead of it, or use a convolution with a kernel of 1.")
         w = self.weights()
-        return functional.linear(x.to(w.dtype), w)
+        with exactly(x):
+            return functional.linear(self.heard(x, w.dtype), w)
 
 
 class QConv2d(Way, nn.Conv2d):
@@ -100,7 +121,8 @@ class QConv2d(Way, nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         w = self.weights()
-        return cast(Tensor, self._conv_forward(x.to(w.dtype), w, None))
+        with exactly(x):
+            return cast(Tensor, self._conv_forward(self.heard(x, w.dtype), w, None))
 
 
 class QConv1d(Way, nn.Conv1d):
@@ -108,7 +130,8 @@ class QConv1d(Way, nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         w = self.weights()
-        return cast(Tensor, self._conv_forward(x.to(w.dtype), w, None))
+        with exactly(x):
+            return cast(Tensor, self._conv_forward(self.heard(x, w.dtype), w, None))
 
 
 class QOneToOne(Way, nn.Module):
@@ -127,8 +150,13 @@ class QOneToOne(Way, nn.Module):
         return v.expand(self.fan, 1) if v.shape[0] == 1 else v
 
     def forward(self, x: Tensor) -> Tensor:
+        self.check(tuple(x.shape[1:]))
         w = self.weights().reshape(-1)
         return x.to(w.dtype) * spread(w, x.shape[1:])
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Refuse a V that torch spreads over neurons of `shape` in another way than by rows."""
+        check_spread(f"{self.name}.V", tuple(self.V.shape), shape)
 
     def version(self) -> int:
         return int(self.V._version)

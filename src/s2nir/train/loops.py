@@ -9,7 +9,7 @@ import snntorch as snn
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, needs
 from . import fused
 from .layers import Way
 from .neuron import QLeaky, Quantized
@@ -26,14 +26,29 @@ def over_time(module: nn.Module, x: Tensor, seen: Seen | None = None) -> Tensor:
 
     The same spikes and gradients as a loop over steps that calls `module(x[t])`, in less time: convolutions see all
     steps in one call, and a leaky neuron without a learned decay runs fused. Other neurons are stepped. A batch norm
-    in training takes its statistics over all steps at once, which a loop over steps does not.
+    in training takes its statistics over all steps at once, which a loop over steps does not. Autocast is off within:
+    sums and membranes keep the precision of the module's parameters.
 
     Returns
     -------
     spikes : (steps, batch, *shape) of the last layer
+
+    Raises
+    ------
+    InputError
+        where the module is no nn.Sequential, or x is no tensor of one step or more.
     """
+    needs(x, Tensor, "over_time.x", "Call torch.from_numpy on it.")
+    if x.dim() < 3 or not len(x):
+        found = tuple(x.shape)
+        raise InputError(f"over_time.x: found shape {found}, needed (steps, batch, *shape) with 1 step or more")
     if not isinstance(module, nn.Sequential):
         raise InputError(f"over_time: found a {type(module).__name__}, needed an nn.Sequential; call it step by step")
+    with torch.autocast(x.device.type, enabled=False):
+        return _through(module, x, seen)
+
+
+def _through(module: nn.Module, x: Tensor, seen: Seen | None) -> Tensor:
     stepped: dict[int, str] = {}
     for name, layer in _leaves(module, ""):
         if isinstance(layer, snn.SpikingNeuron) and stepped.setdefault(id(layer), name) != name:
@@ -60,8 +75,10 @@ def _at_once(layer: nn.Module, x: Tensor) -> Tensor:
     flat = x.flatten(0, 1)
     if flat.dim() == 4:  # several times as fast on a CPU, and kept by all that follows
         flat = flat.contiguous(memory_format=torch.channels_last)
-    if not isinstance(layer, Way) and not flat.is_floating_point():
-        flat = flat.float()
+    if not isinstance(layer, Way):
+        weight = getattr(layer, "weight", None)
+        kind = flat.dtype if flat.is_floating_point() else torch.float32
+        flat = flat.to(weight.dtype if isinstance(weight, Tensor) else kind)
     y = cast(Tensor, layer(flat))
     return y.unflatten(0, (steps, batch))  # type: ignore[no-any-return, no-untyped-call]
 

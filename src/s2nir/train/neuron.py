@@ -21,9 +21,10 @@ from ..graph import Population, Reset
 from ..quantize import IntPopulation, Threshold, int_population
 from .core import Core
 from .layers import Way
-from .scale import Scale, seen, spread, straight_round
+from .scale import Scale, check_spread, seen, spread, straight_round
 
 RESETS = {"subtract": Reset.SUBTRACT, "zero": Reset.ZERO, "none": Reset.NONE}
+LEAST = 1e-6  # of a threshold that learns
 EXACT = "s2nir_exact"
 """What a returned membrane carries along: the state of the core that it stands for."""
 
@@ -33,12 +34,14 @@ class Quantized:
 
     name : the module's path; ways : the weights that lead into it; scale : their g
     level : the learned threshold, one per unit of the scale, where it is learned
+    level_shape : of the threshold that gave each unit its own start; () of one that gave all the same
     """
 
     name: str
     ways: tuple[Way, ...]
     scale: Scale
     level: nn.Parameter | None
+    level_shape: tuple[int, ...] = ()
     training: bool
     current_based = False
     recurs = False
@@ -54,6 +57,7 @@ class Quantized:
         if scale.options.threshold is Threshold.LEARNED:
             units = scale.value().numel()
             start = me.threshold.detach().float().reshape(-1)
+            self.level_shape = tuple(me.threshold.shape) if start.numel() == units else ()
             level = nn.Parameter((start if start.numel() == units else start.mean().expand(units)).clone())
         me.register_parameter("level", level)
         snn.SpikingNeuron.instances.append(me)
@@ -62,11 +66,21 @@ class Quantized:
 
     def theta(self, shape: tuple[int, ...]) -> Tensor:
         """The threshold; broadcasts over neurons of `shape`."""
-        level = cast(Any, self).threshold if self.level is None else spread(self.level.clamp_min(1e-6), shape)
+        if self.level is None:
+            level = self.threshold_held()
+        else:
+            check_spread(f"{self.name}.threshold", self.level_shape, shape)
+            level = spread(self.level.clamp_min(LEAST), shape)
         if self.scale.options.arithmetic is Arithmetic.FIXED and self.training:
             grid = spread(self.scale.value().float(), shape) / self.gain() * 2.0**STATE_BITS
             level = straight_round(level * grid) / grid
-        return cast(Tensor, level)
+        return level
+
+    def threshold_held(self) -> Tensor:
+        """The module's own threshold; one that learns stays above 0, as a membrane at rest may not spike."""
+        me = cast(Any, self)
+        learns = isinstance(me.threshold, nn.Parameter) and me.reset_mechanism != "none"
+        return cast(Tensor, me.threshold.clamp_min(LEAST) if learns else me.threshold)
 
     def decay(self) -> Tensor:
         return cast(Tensor, cast(Any, self).beta.clamp(0, 1))
@@ -191,19 +205,25 @@ class Quantized:
         """Its recursion in float64, of neurons of `shape`."""
         me = cast(Any, self)
 
-        def full(value: Tensor | None) -> Any:
-            return 0.0 if value is None else np.broadcast_to(value.detach().double().cpu().numpy(), shape)
+        def full(name: str, value: Tensor | None) -> Any:
+            if value is None:
+                return 0.0
+            try:  # as snnTorch spreads it, which counts a batch axis
+                return np.broadcast_to(value.detach().double().cpu().numpy(), (1, *shape))[0]
+            except ValueError:
+                raise QuantizeError(f"{self.name}.{name}: found shape {list(value.shape)}, which does not spread over "
+                                    f"neurons {list(shape)}. Give it one value, or one per neuron.") from None
 
-        current = {"syn_decay": full(me.alpha.clamp(0, 1)), "syn_gain": 1.0} if self.current_based else {}
+        current = {"syn_decay": full("alpha", me.alpha.clamp(0, 1)), "syn_gain": 1.0} if self.current_based else {}
         return Population(
             name=self.name,
             node="CubaLIF" if self.current_based else "LIF",
             shape=shape,
-            decay=full(self.decay()),
+            decay=full("beta", self.decay()),
             gain=np.array(self.gain()),
             constant=np.zeros(()),
-            bias=full(self.bias(shape)),
-            threshold=full(self.theta(shape)),
+            bias=full("bias", self.bias(shape)),
+            threshold=full("threshold", self.theta(shape)),
             v_reset=np.zeros(()),
             reset=RESETS[me.reset_mechanism],
             **cast(Any, current),

@@ -44,8 +44,11 @@ def prepare_qat(module: nn.Module, options: QAT | None = None, input_shape: tupl
     names = dict(made.named_modules())
     _once(found)
     _untied(found, names)
+    _bare(found, names)
     for link in found:
         ways = [_layer(names[path], path, factor) for path, factor in link.ways.items()]
+        for way in ways:
+            way.first = way.name in link.first
         for path, norm in link.norms.items():
             _fold(names[path], names[norm], norm)
             _replace(made, norm, nn.Identity())
@@ -94,6 +97,16 @@ def _untied(found: list[structure.Link], names: dict[str, Any]) -> None:
         other = seen.setdefault(id(names[path].weight), path)
         if other != path:
             raise UnsupportedError("qat-path", f"{path}: shares its weights with {other}. Give each its own.")
+
+
+def _bare(found: list[structure.Link], names: dict[str, Any]) -> None:
+    """Weights that a hook works out anew ahead of each step would overwrite what is trained."""
+    ways = [path for link in found for path in (*link.ways, *link.norms.values(), f"{link.neuron}.recurrent")]
+    for path in ways:
+        for key in ("weight", "bias", "V"):
+            if path in names and key in vars(names[path]):
+                raise UnsupportedError("qat-path", f"{path}.{key}: is worked out in a hook. Call torch.nn.utils.prune."
+                                                   "remove, or remove_weight_norm, on the layer; then prepare it.")
 
 
 def _layer(node: Any, path: str, factor: float) -> Way:
@@ -150,6 +163,11 @@ def _fold(layer: Any, norm: Any, name: str) -> None:
     """A batch norm in `eval()` as a factor and a bias of the layer ahead of it."""
     if norm.running_mean is None:
         raise UnsupportedError("qat-path", f"{name}: a batch norm without running statistics cannot be folded")
+    rows = layer.weight.shape[0]
+    if norm.num_features != rows:
+        raise UnsupportedError("qat-path", f"{name}: a batch norm of {norm.num_features} features behind a layer of "
+                                           f"{rows} channels is no factor per channel. Put it directly behind the "
+                                           "layer, ahead of Flatten.")
     factor = (norm.running_var + norm.eps).rsqrt()
     if norm.weight is not None:
         factor = factor * norm.weight

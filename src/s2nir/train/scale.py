@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
+from ..errors import QuantizeError
 from ..quantize import QAT, Per, ScaleRule
 
 if TYPE_CHECKING:
@@ -43,6 +44,26 @@ def spread(values: Tensor, shape: tuple[int, ...]) -> Tensor:
     return values.repeat_interleave(math.prod(shape) // values.numel()).reshape(shape)
 
 
+def check_spread(where: str, given: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Refuse a parameter of one value per unit that torch would spread over neurons of `shape` in another way.
+
+    torch aligns shapes at the last axis, so that (W,) runs along the width; units are runs of neurons, channels first.
+
+    Raises
+    ------
+    QuantizeError
+        naming the shape, and the one that is meant.
+    """
+    axes = given[len(given) - len(shape) :] if len(given) > len(shape) else (1,) * (len(shape) - len(given)) + given
+    kept = next((k for k in range(len(axes), 0, -1) if axes[k - 1] != 1), 0)
+    if axes[:kept] != shape[:kept] or math.prod(given) != math.prod(axes):
+        each = (shape[0], *(1 for _ in shape[1:]))
+        raise QuantizeError(
+            f"{where}: found shape {list(given)}, which torch spreads over neurons {list(shape)} otherwise than by "
+            f"channel. Give it one value, or shape {list(each)}, which is one per channel."
+        )
+
+
 def seen(*tensors: Tensor | None) -> tuple[int, ...]:
     """What tells whether tensors are as they were: their counters of changes, and where they lie."""
     return tuple(n for t in tensors if t is not None for n in (t._version, t.data_ptr()))
@@ -76,6 +97,16 @@ class Scale(nn.Module):
     @property
     def limit(self) -> int:
         return self.options.limit
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self.limit)
+
+    def set_extra_state(self, state: Any) -> None:
+        if int(state) != self.limit:
+            raise QuantizeError(
+                f"load_state_dict: found scales for weights up to {int(state)}, this module was prepared for "
+                f"{self.limit} (bits={self.options.bits}). Prepare it with the same bits."
+            )
 
     def seen(self) -> tuple[int, ...]:
         return seen(self.log_step if self.options.scale is ScaleRule.LSQ else self.g)

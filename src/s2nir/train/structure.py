@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import snntorch as snn
@@ -23,22 +23,25 @@ class Link:
 
     ways : path of a layer -> what pools ahead of it leave to its weights
     norms : path of a layer -> path of the batch norm behind it
+    first : paths of the layers that hear the input
     """
 
     neuron: str
     ways: dict[str, float]
     norms: dict[str, str]
+    first: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Signal:
     """What travels: spikes times `factor`, or the sums of the layers in `ways`.
 
-    overlaps : whether windows of a pool share spikes
+    overlaps : whether windows of a pool share spikes; given : whether it comes from the input
     """
 
     factor: float = 1.0
     overlaps: bool = False
+    given: bool = False
     ways: dict[str, float] = field(default_factory=dict)
     norms: dict[str, str] = field(default_factory=dict)
 
@@ -52,7 +55,8 @@ def links(module: nn.Module, input_shape: tuple[int, ...] | None) -> list[Link]:
         where a path between two neurons is not: pools, one layer with weights, at most one batch norm.
     """
     found: list[Link] = []
-    signals: dict[str, _Signal] = {"input": _Signal()}
+    first: set[str] = set()
+    signals: dict[str, _Signal] = {"input": _Signal(given=True)}
     for name, path, node, op, before in _nodes(module, input_shape):
         heard = [signals[b] for b in before]
         if isinstance(node, snn.SpikingNeuron):
@@ -60,10 +64,14 @@ def links(module: nn.Module, input_shape: tuple[int, ...] | None) -> list[Link]:
             if not ways:
                 raise UnsupportedError("qat-path", f"{name}: no layer with weights stands ahead of it. Put a Linear or "
                                                    "a convolution there.")
-            found.append(Link(neuron=path, ways=ways, norms=norms))
+            found.append(Link(neuron=path, ways=ways, norms=norms, first=frozenset(first & ways.keys())))
             signals[name] = _Signal()
-        else:
-            signals[name] = _after(path or name, node, op, heard)
+            continue
+        given = any(s.given for s in heard)
+        if given and isinstance(node, WEIGHTS):
+            first.add(path or name)
+        signal = _after(path or name, node, op, heard)
+        signals[name] = replace(signal, given=given and not signal.ways)
     used = {path for link in found for path in link.ways}
     ends = sorted({path for s in signals.values() for path in s.ways} - used)
     if ends and found:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...machine import SpiNNaker2
 from ..net import Net
@@ -17,11 +16,16 @@ from .sequential import Places
 class Annealing:
     """Slices change cores so that packets take fewer hops [Heathcote2016].
 
+    A packet counts its hops to every chip that it must reach, once for each.
+
     seed : int, decides every draw; moves : tried for each slice
+    hot : temperature to begin with, in hops of a slice's mean packets; reach : a move goes to one of so many next chips
     """
 
     seed: int = 0
-    moves: int = 400
+    moves: int = 50
+    hot: float = 1.0
+    reach: int = 6
 
     def __call__(self, net: Net, machine: SpiNNaker2) -> Places:
         from . import kernels
@@ -37,24 +41,13 @@ class Annealing:
         holder = np.full(of_core.size, -1, np.int64)
         holder[core] = np.arange(core.size)
         far = kernels.hops(t.neighbour)
-        start, other, weight = _both_ways(net)
+        near = np.argsort(far, axis=1, kind="stable").astype(np.int64)[:, 1 : 1 + self.reach]
+        order = np.argsort(net.target, kind="stable")
+        senders = np.searchsorted(net.target[order], np.arange(len(net.slices) + 1))
         at = chip.astype(np.int64)
-        near = np.argsort(far, axis=1, kind="stable").astype(np.int64)
-        busy = np.diff(start) > 0
-        hot = float(weight.mean()) if busy.any() else 0.0
-        reach = np.unique(np.geomspace(max(7, t.chips), 7, 12).astype(np.int64))[::-1].copy()
         kernels.anneal(
-            at, holder, of_core.astype(np.int64), core, start, other, weight, far, np.random.default_rng(self.seed),
-            self.moves * len(net.slices), max(hot, 1e-30), reach, near,
+            at, holder, of_core.astype(np.int64), core,
+            (net.start, net.target, senders, net.source[order], net.packets), far, near,
+            np.random.default_rng(self.seed), self.moves * len(net.slices), max(self.hot * net.packets.mean(), 1e-30),
         )
         return at.astype(np.int32), t.pe[core].copy()
-
-
-def _both_ways(net: Net) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Neighbours of each slice, whoever of the two sends: start, other, packets."""
-    a, b = net.source, net.target
-    w = net.packets[a]
-    source, other, weight = np.concatenate([a, b]), np.concatenate([b, a]), np.concatenate([w, w])
-    order = np.lexsort((other, source))
-    start = np.searchsorted(source[order], np.arange(len(net.slices) + 1)).astype(np.int64)
-    return start, other[order].astype(np.int64), weight[order]

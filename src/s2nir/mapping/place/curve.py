@@ -32,9 +32,14 @@ def chip_of(t: Topology) -> NDArray[np.int32]:
 
 def cores_along(t: Topology) -> NDArray[np.int64]:
     """Usable cores, chips in the order of the curve."""
-    rank = np.empty(t.chips, np.int64)
-    rank[np.argsort(hilbert(t.chip[:, 0], t.chip[:, 1]), kind="stable")] = np.arange(t.chips)
-    return np.argsort(rank[chip_of(t)], kind="stable")
+    return np.argsort(rank(t)[chip_of(t)], kind="stable")
+
+
+def rank(t: Topology) -> NDArray[np.int64]:
+    """Where each chip stands along the curve."""
+    found = np.empty(t.chips, np.int64)
+    found[np.argsort(hilbert(t.chip[:, 0], t.chip[:, 1]), kind="stable")] = np.arange(t.chips)
+    return found
 
 
 def along(net: Net) -> NDArray[np.int64]:

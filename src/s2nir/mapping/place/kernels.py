@@ -31,48 +31,83 @@ def hops(neighbour: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def cost_at(s: int, chip: int, at: Any, start: Any, other: Any, weight: Any, far: Any, but: int) -> float:
-    """Hop-weighted traffic of one slice, were it on `chip`; pairs with the slice `but` are left out."""
-    total = 0.0
+def spread(s: int, at: Any, start: Any, target: Any, far: Any, stamp: Any, now: int) -> float:
+    """Hops from a slice's chip to each chip that it reaches, every chip counted once."""
+    here, total = at[s], 0.0
     for k in range(start[s], start[s + 1]):
-        if other[k] != but and other[k] != s:
-            total += weight[k] * far[chip, at[other[k]]]
+        chip = at[target[k]]
+        if stamp[chip] != now:
+            stamp[chip] = now
+            total += far[here, chip]
     return total
 
 
 @njit(cache=True, nogil=True)
+def around(s: int, but: int, net: Any, at: Any, far: Any, stamp: Any, now: int) -> tuple[float, int]:
+    """Hop-weighted traffic of a slice and of those that send to it, without what `but` has a part in; next stamp."""
+    start, target, from_, source, packets = net
+    total = packets[s] * spread(s, at, start, target, far, stamp, now)
+    now += 1
+    for k in range(from_[s], from_[s + 1]):
+        other = source[k]
+        if other != s and not (but >= 0 and (other == but or reaches(other, but, start, target))):
+            total += packets[other] * spread(other, at, start, target, far, stamp, now)
+            now += 1
+    return total, now
+
+
+@njit(cache=True, nogil=True)
+def reaches(s: int, t: int, start: Any, target: Any) -> bool:
+    """Whether `t` is among the targets of `s`, which rise."""
+    k = start[s] + np.searchsorted(target[start[s] : start[s + 1]], t)
+    return bool(k < start[s + 1] and target[k] == t)
+
+
+@njit(cache=True, nogil=True)
 def anneal(
-    at: Any, holder: Any, core_chip: Any, core_of: Any, start: Any, other: Any, weight: Any, far: Any, rng: Any,
-    moves: int, hot: float, reach: Any, near: Any,
+    at: Any, holder: Any, core_chip: Any, core_of: Any, net: Any, far: Any, near: Any, rng: Any, moves: int, hot: float,
 ) -> float:
     """Exchange the cores of two slices, or move one to a free core, as long as that is cheaper, or chance allows it.
 
     at : chip of each slice, holder : slice on each core or -1, core_of : core of each slice; changed in place
-    near : chips by hops from each chip (chips, chips), reach : how many of them a move may go at most, per share of
-        the run; the temperature falls from `hot` by a constant factor
+    net : start, target of each slice, from_, source of each slice's senders, packets
+    near : chips by hops from each chip (chips, k), among which a move goes
+    hot : the temperature to begin with; it falls to a thousandth by a constant factor
     """
+    stamp, now = np.full(far.shape[0], -1, np.int64), 0
     n, gained = at.size, 0.0
     first = np.searchsorted(core_chip, np.arange(far.shape[0] + 1))
-    temperature = hot
     fall = 0.001 ** (1.0 / max(moves, 1))
-    for m in range(moves):
+    temperature = hot
+    for _ in range(moves):
         temperature *= fall
         s = rng.integers(0, n)
         a = at[s]
-        within = reach[m * reach.size // moves]
-        b = near[a, rng.integers(0, min(within, near.shape[1]))]
+        b = near[a, rng.integers(0, near.shape[1])]
         if first[b] == first[b + 1] or b == a:
             continue
         core = rng.integers(first[b], first[b + 1])
         t = holder[core]
-        change = cost_at(s, b, at, start, other, weight, far, t) - cost_at(s, a, at, start, other, weight, far, t)
+        before, now = around(s, -1, net, at, far, stamp, now)
         if t >= 0:
-            change += cost_at(t, a, at, start, other, weight, far, s) - cost_at(t, b, at, start, other, weight, far, s)
-        if change <= 0 or rng.random() < np.exp(-change / temperature):
+            more, now = around(t, s, net, at, far, stamp, now)
+            before += more
+        at[s] = b
+        if t >= 0:
+            at[t] = a
+        after, now = around(s, -1, net, at, far, stamp, now)
+        if t >= 0:
+            more, now = around(t, s, net, at, far, stamp, now)
+            after += more
+        if after <= before or rng.random() < np.exp((before - after) / temperature):
             mine = core_of[s]
             holder[core], holder[mine] = s, t
-            core_of[s], at[s] = core, b
+            core_of[s] = core
             if t >= 0:
-                core_of[t], at[t] = mine, a
-            gained -= change
+                core_of[t] = mine
+            gained += before - after
+        else:
+            at[s] = a
+            if t >= 0:
+                at[t] = b
     return gained

@@ -126,6 +126,42 @@ def nearest(chip: Any, target: int, nodes: Any, first: int, end: int, torus: Any
 
 
 @njit(cache=True, nogil=True)
+def join(
+    t: int, s: int, first: int, used: int, net: Any, cost: Any, way_of: int, tree: Any, mine: Any, work: Any
+) -> int:
+    """Bring chip `t` into the tree of source `s`, whose routers are first..used; how many there are then, -1 for none.
+
+    tree : chip, route, arrives of the routers; work : room for one way
+    """
+    chip, neighbour, torus = net
+    nodes, route, arrives = tree
+    dist, out, way, by, link, count = work
+    n, begin = -1, nodes[first]
+    if way_of != SEARCH:
+        if way_of == LONGEST_FIRST:
+            begin = nearest(chip, t, nodes, first, used, torus)
+        dx, dy, _ = shortest(chip[t, 0] - chip[begin, 0], chip[t, 1] - chip[begin, 1], torus[0], torus[1], s % 9)
+        legs(dx, dy, way_of == LONGEST_FIRST, link, count)
+        n = walk(neighbour, begin, link, count, way, by)
+    if n < 0:
+        n = search(neighbour, cost, t, mine, dist, out, way, by)
+        if n < 0:
+            return -1
+        begin = neighbour[way[0], (by[0] + 3) % 6]
+    skip = 0
+    for j in range(n):
+        if mine[way[j]] >= 0:
+            skip, begin = j + 1, way[j]
+    at = mine[begin]
+    for j in range(skip, n):
+        route[at, 0] |= 1 << by[j]
+        nodes[used], arrives[used], mine[way[j]] = way[j], (by[j] + 3) % 6, used
+        at = used
+        used += 1
+    return used
+
+
+@njit(cache=True, nogil=True)
 def grow(
     net: Any, flow: Any, which: Any, cost: Any, way_of: int, room: int
 ) -> tuple[Any, Any, Any, Any, int]:
@@ -134,16 +170,15 @@ def grow(
     net : chip (chips, 2), neighbour (chips, 6), torus (2); flow : chip, start, to_chip, to_pe
     cost : of a packet over each link, for searches; way_of : X_FIRST, LONGEST_FIRST, or SEARCH for every target
     """
-    chip, neighbour, torus = net
+    chip, torus = net[0], net[2]
     source_chip, first_target, to_chip, to_pe = flow
     chips = chip.shape[0]
     start = np.zeros(which.size + 1, np.int64)
     nodes, arrives = np.empty(room, np.int32), np.empty(room, np.int8)
     route = np.zeros((room, ROUTE_BYTES), np.uint8)
     mine = np.full(chips, -1, np.int64)  # the router of this tree on each chip
-    dist, out = np.empty(chips), np.empty(chips, np.int64)
-    way, by = np.empty(3 * chips + 64, np.int64), np.empty(3 * chips + 64, np.int64)
-    link, count = np.empty(3, np.int64), np.empty(3, np.int64)
+    work = (np.empty(chips), np.empty(chips, np.int64), np.empty(3 * chips + 64, np.int64),
+            np.empty(3 * chips + 64, np.int64), np.empty(3, np.int64), np.empty(3, np.int64))
     used = 0
     for k in range(which.size):
         s = which[k]
@@ -164,30 +199,10 @@ def grow(
             _, _, far[i] = shortest(chip[t, 0] - chip[here, 0], chip[t, 1] - chip[here, 1], torus[0], torus[1], 0)
         for i in np.argsort(far, kind="mergesort"):
             t = targets[i]
-            if mine[t] >= 0:
-                continue
-            n = -1
-            if way_of != SEARCH:
-                begin = here if way_of == X_FIRST else nearest(chip, t, nodes, first, used, torus)
-                dx, dy, _ = shortest(
-                    chip[t, 0] - chip[begin, 0], chip[t, 1] - chip[begin, 1], torus[0], torus[1], s % 9)
-                legs(dx, dy, way_of == LONGEST_FIRST, link, count)
-                n = walk(neighbour, begin, link, count, way, by)
-            if n < 0:
-                n = search(neighbour, cost, t, mine, dist, out, way, by)
-                if n < 0:
+            if mine[t] < 0:
+                used = join(t, s, first, used, net, cost, way_of, (nodes, route, arrives), mine, work)
+                if used < 0:
                     return start, nodes, route, arrives, t
-                begin = neighbour[way[0], (by[0] + 3) % 6]
-            skip = 0
-            for j in range(n):
-                if mine[way[j]] >= 0:
-                    skip, begin = j + 1, way[j]
-            at = mine[begin]
-            for j in range(skip, n):
-                route[at, 0] |= 1 << by[j]
-                nodes[used], arrives[used], mine[way[j]] = way[j], (by[j] + 3) % 6, used
-                at = used
-                used += 1
         for j in range(a, b):
             bit = 6 + to_pe[j]
             route[mine[to_chip[j]], bit >> 3] |= 1 << (bit & 7)
