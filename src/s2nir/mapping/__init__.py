@@ -5,12 +5,13 @@ from .compile import compile, headroom
 from .image import CoreImage, MachineImage, PopulationInfo
 from .keys import ByChip, KeyBlock, LargestFirst
 from .layout import Descriptor, Geometry, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
+from .minimise import OrderedCovering, neighbours
 from .net import Net, net
 from .partition import Partition, Slice
 from .place import Annealing, Curve, Sequential
 from .placement import Placement, lay
 from .route import DimensionOrder, Flow, LoadAware, NearestNeighbour, Trees, link_ns, link_packets
-from .tables import Table, tables
+from .tables import Table, minimised, tables
 from .trees import RouteTrees, flow, grow
 from .wiring import Wiring, as_sparse, wire
 
@@ -29,6 +30,7 @@ __all__ = [
     "MachineImage",
     "NearestNeighbour",
     "Net",
+    "OrderedCovering",
     "Partition",
     "Placement",
     "PopulationInfo",
@@ -48,6 +50,8 @@ __all__ = [
     "lay",
     "link_ns",
     "link_packets",
+    "minimised",
+    "neighbours",
     "net",
     "regions",
     "tables",

@@ -21,13 +21,14 @@ from .check import check
 from .image import CoreImage, MachineImage, PopulationInfo
 from .keys import Allot
 from .memory import neuron_keys, rows_into, write
+from .minimise import Minimise
 from .net import heard
 from .partition import Partition
 from .place import Place
 from .placement import Placement, lay
 from .placement import check as check_placement
 from .route import Route
-from .tables import Table, refuse_overfull, tables
+from .tables import Table, minimised, refuse_overfull, tables
 from .trees import check as check_trees
 from .trees import grow
 from .wiring import wire
@@ -51,6 +52,7 @@ def compile(
     place: Place | None = None,
     allot: Allot | None = None,
     route: Route | None = None,
+    minimise: str | Minimise = "auto",
 ) -> MachineImage:
     """Lay a Network on a machine.
 
@@ -62,6 +64,10 @@ def compile(
     max_count : packets of one input source in a tick, for which headroom is proven
     max_relays : relay populations allowed
     window : bytes of data memory per core, in place of the application's own (67,328; the older map has 44,992)
+    place, allot, route : how slices come to cores, keys and trees; by default, on one chip in their order and largest
+        blocks first, on several along a curve, keys by chip, and trees by NearestNeighbour
+    minimise : "auto" (ordered covering where a router would overflow), "none", "neighbours", "ordered_covering", or a
+        Minimise
 
     Raises
     ------
@@ -86,7 +92,7 @@ def compile(
     trees = grow(placement, route)
     _legal(trees, lambda t: check_trees(t, placement))
     cores = _cores(placement, network.arithmetic, onset, (ticks or 0, record))
-    tabled = tables(trees, placement.blocks, machine)
+    tabled = minimised(tables(trees, placement.blocks), trees, placement.blocks, machine, minimise)
     refuse_overfull(tabled, machine)
     return _legal(_image(placement, network, cores, tabled, max_count, (loops, onset), partition.tick), check)
 

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MappingError
-from ..machine import Chip, SpiNNaker2
+from ..errors import CheckError, MappingError
+from ..machine import LINKS, Chip, SpiNNaker2
 from ..values import freeze_fields
 from .keys import KeyBlock
+from .minimise import (
+    Blocks,
+    Entries,
+    Minimise,
+    OrderedCovering,
+    equal,
+    neighbours,
+    none,
+    remove_default_routes,
+)
 from .partition import Slice
 from .trees import RouteTrees
+
+METHODS = ("none", "neighbours", "ordered_covering")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -55,28 +68,89 @@ class Table:
         return [int(b) for b in np.flatnonzero(np.unpackbits(self.route[entry], bitorder="little"))]
 
 
-def tables(
-    trees: RouteTrees, blocks: Mapping[Slice, KeyBlock], machine: SpiNNaker2
-) -> dict[Chip, Table]:
-    """One entry per tree and chip, in the order of keys; a chip without entries has no table.
-
-    Raises
-    ------
-    MappingError
-        where a router has more entries than it holds.
-    """
+def tables(trees: RouteTrees, blocks: Mapping[Slice, KeyBlock]) -> dict[Chip, Table]:
+    """One entry per tree and chip, in the order of keys; a chip without entries has no table."""
     t = trees.trees
     base = np.array([blocks[s].base for s in trees.slices], np.int64)[t.source]
     mask = np.array([blocks[s].mask for s in trees.slices], np.int64)[t.source]
-    order = np.lexsort((mask, base, t.chip))
+    return {
+        chip: Table(key=base[rows].astype(np.uint32), mask=mask[rows].astype(np.uint32), route=t.route[rows])
+        for chip, rows in _by_chip(trees, base)
+    }
+
+
+def _by_chip(trees: RouteTrees, base: NDArray[np.int64]) -> Iterator[tuple[Chip, NDArray[np.int64]]]:
+    """Chips and their routers of `trees`, in the order of keys."""
+    t = trees.trees
+    order = np.lexsort((base, t.chip))
     chips, first = np.unique(t.chip[order], return_index=True)
-    found = {}
     for chip, rows in zip(chips, np.split(order, first[1:]), strict=True):
-        x, y = (int(v) for v in trees.chip[chip])
-        found[x, y] = Table(
-            key=base[rows].astype(np.uint32), mask=mask[rows].astype(np.uint32), route=t.route[rows]
-        )
-    return found
+        x, y = trees.chip[chip].tolist()
+        yield (x, y), rows
+
+
+def minimised(
+    found: Mapping[Chip, Table], trees: RouteTrees, blocks: Mapping[Slice, KeyBlock], machine: SpiNNaker2,
+    method: str | Minimise,
+) -> dict[Chip, Table]:
+    """Tables made smaller, each proven to route every key in use as before.
+
+    method : "none"; "neighbours" (exact pairs); "ordered_covering" (no merge covers a key that is not in use); "auto",
+        which is that where a router would overflow, and none where none does; or a Minimise of yours
+    Where the machine has default routes, what they do is left out of the tables first.
+    """
+    if method == "auto":
+        over = any(t.entries > machine.router_entries for t in found.values())
+        method = "ordered_covering" if over else "none"
+    if isinstance(method, str) and method not in METHODS:
+        known = ", ".join(map(repr, METHODS))
+        raise MappingError(f"minimise: found {method!r}, allowed 'auto', {known}, or a Minimise")
+    if method == "none" and not machine.default_routes:
+        return dict(found)
+    silent = [s for s, heard in zip(trees.slices, np.diff(trees.trees.start) > 0, strict=True) if not heard]
+    used, unheard = _spans(blocks, set(blocks) - set(silent)), _spans(blocks, silent)
+    straight = _straight(trees, np.array([blocks[s].base for s in trees.slices], np.int64)[trees.trees.source])
+    name = method if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
+    smaller = {}
+    for chip, table in found.items():
+        words, route = np.unique(table.route, axis=0, return_inverse=True)
+        before = Entries(key=table.key, mask=table.mask, route=route.ravel().astype(np.int32))
+        after, gone = before, before.take(np.zeros(0, np.int64))
+        if machine.default_routes:
+            after = remove_default_routes(before, np.where(straight[chip], before.route, -1))
+            gone = before.take(np.flatnonzero(~np.isin(before.key, after.key)))
+        how: dict[Any, Minimise] = {
+            "none": none, "neighbours": neighbours, "ordered_covering": OrderedCovering(avoid=used.others().also(gone))
+        }
+        if isinstance(method, OrderedCovering) and method.avoid is None:  # what must not be covered even so
+            how[method] = replace(method, avoid=unheard.also(gone))
+        after = how.get(method, method)(after)  # type: ignore[operator]
+        _prove(chip, before, after, gone)
+        smaller[chip] = Table(key=after.key, mask=after.mask, route=words[after.route], minimised=name)
+    return smaller
+
+
+def _spans(blocks: Mapping[Slice, KeyBlock], slices: Iterable[Slice]) -> Blocks:
+    held = sorted((blocks[s].base, blocks[s].size) for s in slices)
+    return Blocks(base=np.array([b for b, _ in held], np.uint32), size=np.array([n for _, n in held], np.int64))
+
+
+def _straight(trees: RouteTrees, base: NDArray[np.int64]) -> dict[Chip, NDArray[np.bool_]]:
+    """By chip and entry, whether a packet just goes on over the link opposite to the one it came by."""
+    t = trees.trees
+    opposite = np.where(t.arrives >= 0, 1 << (t.arrives.astype(np.int64) + LINKS // 2) % LINKS, 0)
+    on = (t.arrives >= 0) & (t.route[:, 0] == opposite) & ~t.route[:, 1:].any(axis=1)
+    return {chip: on[rows] for chip, rows in _by_chip(trees, base)}
+
+
+def _prove(chip: Chip, before: Entries, after: Entries, gone: Entries) -> None:
+    """Refuse a table that routes a key in use in another way; keys of `gone` go on by default where none matches."""
+    whole = Entries(**{
+        n: np.concatenate([getattr(after, n), getattr(gone, n)]) for n in ("key", "mask", "route")
+    })
+    fault = equal(before, whole)
+    if fault is not None:
+        raise CheckError(f"chip {chip}: minimising its table changed the way of key {fault.key:#x}, a defect of s2nir")
 
 
 def refuse_overfull(found: Mapping[Chip, Table], machine: SpiNNaker2) -> None:
