@@ -656,3 +656,20 @@ def test_the_report_in_the_docs_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert doctest.testfile(str(DOCS / "report.md"), module_relative=False).failed == 0
     assert (tmp_path / "run.html").exists()
+
+
+def test_a_network_on_boards_with_faults(file, tmp_path, capsys):
+    """The flags of the machine reach compile; a file of faults is read, and a wrong one is bad input."""
+    faults = s2nir.Faults.drawn(s2nir.SpiNNaker2(boards=1), seed=1, cores=0.02, links=0.05)
+    faults.save(tmp_path / "faults.json")
+    made = str(tmp_path / "m.s2.h5")
+    flags = ["map", file, "--reset", "subtract", "-o", made, "--faults", str(tmp_path / "faults.json"), "--place",
+             "annealing", "--route", "load", "--minimise", "ordered_covering", "--boards"]
+    assert main([*flags, "1"]) == 0
+    machine = s2nir.MachineImage.load(made).machine
+    assert (machine.boards, machine.faults) == (1, faults)
+    assert main([*flags, "2"]) == 1
+    assert "allowed 1, or a multiple of 3" in capsys.readouterr().err
+    (tmp_path / "faults.json").write_text('{"cores": [[0, 0, 999]]}')
+    assert main([*flags, "1"]) == 3
+    assert "faults.json: faults.cores: found PE 999 of chip (0, 0)" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import s2nir
-from s2nir.errors import MappingError
+from s2nir.errors import InputError, MappingError
 from s2nir.machine import LINKS, STEPS
 
 BOARD = s2nir.SpiNNaker2(boards=1)
@@ -100,5 +100,5 @@ def test_a_machine_that_is_not_there_is_refused(given, said):
 @pytest.mark.parametrize("text", ["", "[1]", '{"core": []}', '{"cores": [[0, 0]]}', '{"links": [[0, 0, {}]]}'])
 def test_a_file_of_no_faults_is_refused(tmp_path, text):
     (tmp_path / "faults.json").write_text(text)
-    with pytest.raises(MappingError, match="faults"):
+    with pytest.raises(InputError, match="faults"):
         s2nir.Faults.load(tmp_path / "faults.json")

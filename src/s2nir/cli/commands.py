@@ -17,7 +17,8 @@ from ..errors import InputError, LoadError, QuantizeError, S2NirError
 from ..files import write_whole
 from ..frontend import contract_report, load
 from ..graph import Graph
-from ..mapping import MachineImage, compile
+from ..machine import Faults, SpiNNaker2
+from ..mapping import PLACERS, ROUTERS, MachineImage, compile
 from ..quantize import PTQ, Network, board_faults
 from ..quantize import quantize as to_integers
 from ..report import Report, compare, decisions
@@ -313,9 +314,15 @@ def _network(args: argparse.Namespace, graph: Graph, calibration: Any) -> Networ
 def _image(args: argparse.Namespace, network: Network) -> MachineImage:
     onset = args.onset or ("board" if args.like == BOARD else "aligned")
     return compile(
-        network, application=args.application, onset=onset, loops=args.loops, ticks=args.ticks, record=args.record,
-        max_count=args.max_count, max_relays=args.max_relays, window=args.window,
+        network, machine=_machine(args), application=args.application, onset=onset, loops=args.loops, ticks=args.ticks,
+        record=args.record, max_count=args.max_count, max_relays=args.max_relays, window=args.window,
+        place=PLACERS[args.place]() if args.place else None, route=ROUTERS[args.route](), minimise=args.minimise,
     )
+
+
+def _machine(args: argparse.Namespace) -> SpiNNaker2:
+    faults = Faults() if args.faults is None else Faults.load(args.faults)
+    return SpiNNaker2(boards=args.boards, faults=faults)
 
 
 def _spikes(args: argparse.Namespace, inputs: Sequence[Any], max_count: int) -> Any:

@@ -25,6 +25,9 @@ APPLICATIONS = (
     "auto", "lif", "lif_no_delay", "lif_curr_exp", "lif_curr_exp_no_delay", "lif_conv2d", "lif_curr_exp_conv2d",
 )
 BOARD = "py-spinnaker2"
+PLACERS = ("sequential", "curve", "annealing")
+ROUTERS = ("dimension", "nearest", "load")
+MINIMISERS = ("auto", "none", "neighbours", "ordered_covering")
 BENCHMARKS = ("dvs-gesture", "nmnist")
 
 
@@ -53,7 +56,7 @@ class _Parser(argparse.ArgumentParser):
             if word == "--":
                 return
             if flag.startswith("--") and flag not in known:
-                near = get_close_matches(flag, [k for k in known if k.startswith("--")], 1)
+                near = get_close_matches(flag, [k for k in known if k.startswith("--")], 1, 0.65)
                 self.error(f"there is no flag {flag}" + (f"; did you mean {near[0]}?" if near else ""))
 
 
@@ -215,6 +218,13 @@ def _compile_flags(command: argparse.ArgumentParser) -> None:
     group.add_argument("--max-count", type=_whole(1), default=255, metavar="N", help="packets of a source in one tick")
     group.add_argument("--max-relays", type=_whole(0), default=32, metavar="N", help="relay populations allowed")
     group.add_argument("--window", type=_whole(1), metavar="BYTES", help="data memory per core, in place of 67328")
+    group.add_argument("--boards", type=_whole(1), metavar="N", help="boards of 48 chips: 1, or a multiple of 3 "
+                       "(default: one chip)")
+    group.add_argument("--faults", metavar="FILE", help="JSON of dead cores, chips, links and routers")
+    group.add_argument("--place", choices=PLACERS, help="slices to cores (default: curve on several chips)")
+    group.add_argument("--route", choices=ROUTERS, default="nearest", help="multicast trees (default nearest)")
+    group.add_argument("--minimise", choices=MINIMISERS, default="auto", help="smaller routing tables "
+                       "(default auto: where a router would overflow)")
     group.add_argument("--ticks", type=_whole(1), metavar="N", help="make room for a recording of N ticks")
     group.add_argument("--record", type=lambda text: tuple(text.split(",")), default=("spikes",), metavar="WHAT",
                        help="what that room is for: spikes, voltages, time, with commas")

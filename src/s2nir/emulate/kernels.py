@@ -320,12 +320,15 @@ def relay(g: Any, s: Any, at: int, source: Any, number: Any, found: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def deliver(y: Any, slot: Any, base: Any, source: Any, count: Any, begin: int, end: int) -> None:
+def deliver(
+    start: Any, target: Any, weight: Any, length: Any, delay: Any, weights: Any, one: Any, one_target: Any,
+    one_weight: Any, one_delay: Any, slot: Any, base: Any, source: Any, count: Any, begin: int, end: int,
+) -> None:
     """Add the rows of sources `begin` to `end` to the slots of the ticks in which they act.
 
-    `base` is where each delay's slot begins. One call for a tick's packets: a call counts references to every array.
+    `base` is where each delay's slot begins. One call for a tick's packets, with each array of `Synapses` by itself:
+    what is taken out of a tuple has its references counted, at the cost of several rows.
     """
-    start, target, weight, length, delay, weights = y.start, y.target, y.weight, y.length, y.delay, y.weights
     for k in range(begin, end):
         number = np.int32(count[k])
         for j in range(start[source[k]], start[source[k] + 1]):
@@ -340,8 +343,8 @@ def deliver(y: Any, slot: Any, base: Any, source: Any, count: Any, begin: int, e
             while at < last:
                 slot[at] += weights[w] * number
                 at, w = at + 1, w + 1
-        for j in range(y.one[source[k]], y.one[source[k] + 1]):
-            slot[base[y.one_delay[j]] + y.one_target[j]] += y.one_weight[j] * number
+        for j in range(one[source[k]], one[source[k] + 1]):
+            slot[base[one_delay[j]] + one_target[j]] += one_weight[j] * number
 
 
 @njit(cache=True, nogil=True)
@@ -371,7 +374,9 @@ def run_ticks(
 
     `fixed` is None for float32, so that each format compiles without the other's branch.
     """
-    base = np.empty(slots, np.int64)
+    base, slot = np.empty(slots, np.int64), s.slot
+    start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay = y
+    sent, number, comes, many = out.source, out.number, given.source, given.number
     begin = kept  # of the spikes of the tick before
     while begin > 0 and out.tick[begin - 1] == tick - 1:
         begin -= 1
@@ -396,7 +401,9 @@ def run_ticks(
         out.tick[begin:kept] = tick
         for k in range(out.watch.size):
             out.v[tick, k] = s.v[out.watch[k]]
-        deliver(y, s.slot, base, out.source, out.number, begin, kept)
-        deliver(y, s.slot, base, given.source, given.number, given.start[tick], given.start[tick + 1])
+        deliver(start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay, slot, base,
+                sent, number, begin, kept)
+        deliver(start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay, slot, base,
+                comes, many, given.start[tick], given.start[tick + 1])
         tick += 1
     return tick, kept

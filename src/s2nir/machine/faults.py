@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import MappingError
+from ..errors import InputError, MappingError
 from ..files import write_whole
 from .spinnaker2 import LINK_NAMES, LINKS, PES
 
@@ -86,14 +86,17 @@ class Faults:
 
         Raises
         ------
-        MappingError
-            where it cannot be read.
+        InputError
+            where it cannot be read, or names a part that no machine has.
         """
         try:
             given = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise MappingError(f"{path}: cannot be read as a JSON file of faults ({error})") from None
-        return cls.from_dict(given)
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"{path}: cannot be read as a JSON file of faults ({error})") from None
+        try:
+            return cls.from_dict(given)
+        except MappingError as error:
+            raise InputError(f"{path}: {error}") from None
 
     def save(self, path: str | Path) -> None:
         """Write the JSON file that `load` reads."""

@@ -8,14 +8,17 @@ from .layout import Descriptor, Geometry, Regions, regions, unpack_conv_entry, u
 from .minimise import OrderedCovering, neighbours
 from .net import Net, net
 from .partition import Partition, Slice
-from .place import Annealing, Curve, Sequential
+from .place import PLACERS, Annealing, Curve, Sequential
 from .placement import Placement, lay
-from .route import DimensionOrder, Flow, LoadAware, NearestNeighbour, Trees, link_ns, link_packets
-from .tables import Table, minimised, tables
+from .route import ROUTERS, DimensionOrder, Flow, LoadAware, NearestNeighbour, Trees, link_ns, link_packets
+from .tables import METHODS, Table, minimised, tables
 from .trees import RouteTrees, flow, grow
 from .wiring import Wiring, as_sparse, wire
 
 __all__ = [
+    "METHODS",
+    "PLACERS",
+    "ROUTERS",
     "Annealing",
     "ByChip",
     "CoreImage",

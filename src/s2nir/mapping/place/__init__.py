@@ -1,7 +1,13 @@
 """Slices to cores."""
 
+from collections.abc import Callable
+
 from .annealing import Annealing
 from .curve import Curve, rank
 from .sequential import Core, Place, Places, Sequential, refuse_too_many
 
-__all__ = ["Annealing", "Core", "Curve", "Place", "Places", "Sequential", "rank", "refuse_too_many"]
+PLACERS: dict[str, Callable[[], Place]] = {
+    "sequential": Sequential, "curve": Curve, "annealing": Annealing
+}
+
+__all__ = ["PLACERS", "Annealing", "Core", "Curve", "Place", "Places", "Sequential", "rank", "refuse_too_many"]

@@ -1,0 +1,212 @@
+"""Placing, routing and minimising: s2nir against PACMAN on the same nets of slices, in one run.
+
+    python benchmarks/mapping.py                                   # s2nir alone
+    python benchmarks/mapping.py --pacman /path/to/venv/bin/python  # and PACMAN, from an environment of its own
+
+PACMAN (PyPI SpiNNaker_PACMAN 1!7.4.1, by `pip install "SpiNNaker_PACMAN==1!7.4.1"`) gets one application vertex per
+slice. Both sides lay the net on the same number of boards of 48 chips, with 148 application cores each chip. Prints,
+per net and side: seconds to place and route, entries ahead of and after minimising with the seconds it took, the worst
+chip's entries, the load of the busiest link (nanoseconds of packets per tick: 16 ns a packet on a board, 48 ns between
+boards), and the bound that no router can go below with s2nir's placement. Times are medians of --runs, compiled code
+warm. --json FILE writes the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import s2nir
+from s2nir.machine import LINK_NS, LINK_NS_BETWEEN, STEPS
+from s2nir.mapping import (
+    ByChip,
+    Curve,
+    Flow,
+    LoadAware,
+    NearestNeighbour,
+    Net,
+    OrderedCovering,
+    RouteTrees,
+    Slice,
+    link_ns,
+    link_packets,
+    minimised,
+    neighbours,
+    tables,
+)
+from s2nir.mapping.place import rank
+
+NEURONS = 16
+COMPRESSORS = ("range", "pair", "ordered covering")
+
+
+def sheet(side: int, reach: int) -> Net:
+    """A torus of side x side slices, each heard in the square of 2 reach + 1 around it."""
+    y, x = np.divmod(np.arange(side * side), side)
+    near = [(dy, dx) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1)]
+    pairs = np.concatenate([
+        np.stack([y * side + x, (y + dy) % side * side + (x + dx) % side]) for dy, dx in near
+    ], axis=1)
+    return _net("sheet", side, pairs)
+
+
+def small_world(n: int, degree: int, rewired: float, seed: int) -> Net:
+    """A ring of n slices, each to the `degree` next ones on both sides, a share of them rewired [Watts1998]."""
+    rng = np.random.default_rng(seed)
+    source = np.repeat(np.arange(n), 2 * degree)
+    step = np.tile(np.concatenate([np.arange(-degree, 0), np.arange(1, degree + 1)]), n)
+    target = (source + step) % n
+    new = rng.random(target.size) < rewired
+    target[new] = rng.integers(0, n, int(new.sum()))
+    return _net("ring", n, np.stack([source, target]))
+
+
+def layers(n: int, height: int, parts: int) -> Net:
+    """A chain of n convolutions k3 whose maps are cut into `height` bands of rows by `parts` groups of channels."""
+    pairs = []
+    for layer in range(n - 1):
+        for band in range(height):
+            for near in range(max(0, band - 1), min(height, band + 2)):
+                a, b = np.divmod(np.arange(parts * parts), parts)
+                pairs.append(np.stack([
+                    (layer * height + band) * parts + a, ((layer + 1) * height + near) * parts + b
+                ]))
+    return _net("layers", parts, np.concatenate(pairs, axis=1), n * height * parts)
+
+
+def dense(n: int) -> Net:
+    """n slices, each of which reaches n others."""
+    a, b = np.divmod(np.arange(n * n), n)
+    return _net("dense", n, np.stack([a, n + b]), 2 * n)
+
+
+def _net(name: str, wide: int, pairs: np.ndarray, n: int | None = None) -> Net:
+    n = int(pairs.max()) + 1 if n is None else n
+    joined = np.unique(pairs[0] * n + pairs[1])
+    slices = tuple(
+        Slice(member=name, c0=0, c1=NEURONS, y0=k // wide, y1=k // wide + 1, x0=k % wide, x1=k % wide + 1)
+        for k in range(n)
+    )
+    return Net(
+        slices=slices, start=np.searchsorted(joined // n, np.arange(n + 1)), target=joined % n, packets=np.ones(n)
+    )
+
+
+NETS = {  # name: (net, boards)
+    "sheet of 10,000 slices, 7 x 7": (lambda: sheet(100, 3), 3),
+    "200 convolutions k3, 64 slices each": (lambda: layers(200, 16, 4), 3),
+    "dense 256 -> 256 slices": (lambda: dense(256), 3),
+    "small world of 5,000 slices": (lambda: small_world(5_000, 8, 0.1, seed=0), 3),
+}
+
+
+def timed(runs: int, call):
+    """(median seconds, what it gives), once ahead to compile."""
+    call()
+    seconds = []
+    for _ in range(runs):
+        begin = time.perf_counter()
+        found = call()
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds), found
+
+
+def ours(net: Net, boards: int, route, runs: int) -> dict[str, float]:
+    """Figures of one net with one router."""
+    machine = s2nir.SpiNNaker2(boards=boards)
+    t = machine.topology
+    place_s, (chip, pe) = timed(runs, lambda: Curve()(net, machine))
+    flow = Flow(chip=chip, start=net.start, to_chip=chip[net.target], to_pe=pe[net.target], packets=net.packets)
+    route_s, trees = timed(runs, lambda: route(flow, machine))
+    grown = RouteTrees(placement="", slices=net.slices, chip=t.chip, trees=trees)
+    blocks = ByChip()(net.slices, rank(t)[chip].tolist())
+    made = tables(grown, blocks)
+    load = link_packets(trees, net.packets, t.chips) * link_ns(t)
+    found = {
+        "place_s": place_s, "route_s": route_s, "entries": trees.chip.size,
+        "entries_worst": max(v.entries for v in made.values()), "worst_link_ns": float(load.max()),
+        "bound_ns": bound(flow, machine), "hops": float(link_packets(trees, net.packets, t.chips).sum()),
+    }
+    for name, how in (("neighbours", neighbours), ("ordered covering", OrderedCovering()),
+                      ("ordered covering, used keys", "ordered_covering")):
+        seconds, small = timed(runs, lambda how=how: minimised(made, grown, blocks, machine, how))
+        found[f"entries {name}"] = sum(v.entries for v in small.values())
+        found[f"entries_worst {name}"] = max(v.entries for v in small.values())
+        found[f"minimise_s {name}"] = seconds  # with its proof
+    return found
+
+
+def bound(flow: Flow, machine) -> float:
+    """Nanoseconds that the busiest link takes at least: what leaves or enters a chip, spread over all of its links."""
+    t = machine.topology
+    n, rate = t.chips, 1.0 / link_ns(t)
+    rate[t.neighbour < 0] = 0
+    out, into = np.zeros(n), np.zeros(n)
+    for s in range(flow.sources):
+        there = np.unique(flow.to_chip[flow.start[s] : flow.start[s + 1]])
+        there = there[there != flow.chip[s]]
+        into[there] += flow.packets[s]
+        out[flow.chip[s]] += flow.packets[s] * bool(there.size)
+    return float(np.maximum(out, into).max() / rate.sum(axis=1)[np.maximum(out, into).argmax()])
+
+
+def theirs(python: str, net: Net, boards: int, compressors: str) -> dict[str, float]:
+    """PACMAN's figures of one net."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.npz"
+        np.savez(path, start=net.start, target=net.target, atoms=np.full(len(net.slices), NEURONS), packets=net.packets)
+        script = Path(__file__).with_name("peers") / "pacman_run.py"
+        done = subprocess.run([python, script, path, str(boards), compressors], capture_output=True, text=True)
+    if done.returncode:
+        return {"error": done.stderr.strip().splitlines()[-1][:200]}
+    found = json.loads(done.stdout[done.stdout.index('{"chips"'):])
+    board = {(x, y): (a, b) for x, y, a, b in found.pop("board")}
+    wide, high = found.pop("size")
+    worst = hops = 0.0
+    for x, y, link, packets in found.pop("links"):
+        dx, dy = STEPS[link]
+        there = ((x + dx) % wide, (y + dy) % high)
+        worst = max(worst, packets * (LINK_NS if board[x, y] == board[there] else LINK_NS_BETWEEN))
+        hops += packets
+    return {**found, "worst_link_ns": worst, "hops": hops}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pacman", metavar="PYTHON", help="of an environment that PACMAN is installed in")
+    parser.add_argument("--compressors", default="range,pair", help=f"of PACMAN: {', '.join(COMPRESSORS)}")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--nets", default="", help="only those whose name holds this")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    figures = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"}
+    for name, (make, boards) in NETS.items():
+        if args.nets not in name:
+            continue
+        net = make()
+        rows = {"nearest": ours(net, boards, NearestNeighbour(), args.runs),
+                "load": ours(net, boards, LoadAware(), args.runs)}
+        if args.pacman:
+            rows["PACMAN"] = theirs(args.pacman, net, boards, args.compressors)
+        figures[name] = rows
+        print(f"\n{name}: {len(net.slices)} slices, {net.target.size} pairs, {boards} boards")
+        for side, row in rows.items():
+            said = (f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items())
+            print(f"  {side}: {', '.join(said)}")
+        sys.stdout.flush()
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
