@@ -31,6 +31,7 @@ from s2nir.machine import LINK_NS, LINK_NS_BETWEEN, STEPS
 from s2nir.mapping import (
     ByChip,
     Curve,
+    Expand,
     Flow,
     LoadAware,
     NearestNeighbour,
@@ -44,7 +45,7 @@ from s2nir.mapping import (
     neighbours,
     tables,
 )
-from s2nir.mapping.place import rank
+from s2nir.mapping.placement import standing
 
 NEURONS = 16
 COMPRESSORS = ("range", "pair", "ordered covering")
@@ -57,7 +58,7 @@ def sheet(side: int, reach: int) -> Net:
     pairs = np.concatenate([
         np.stack([y * side + x, (y + dy) % side * side + (x + dx) % side]) for dy, dx in near
     ], axis=1)
-    return _net("sheet", side, pairs)
+    return _net([_slice("sheet", y=k // side, x=k % side) for k in range(side * side)], pairs)
 
 
 def small_world(n: int, degree: int, rewired: float, seed: int) -> Net:
@@ -68,7 +69,7 @@ def small_world(n: int, degree: int, rewired: float, seed: int) -> Net:
     target = (source + step) % n
     new = rng.random(target.size) < rewired
     target[new] = rng.integers(0, n, int(new.sum()))
-    return _net("ring", n, np.stack([source, target]))
+    return _net([_slice("ring", x=k) for k in range(n)], np.stack([source, target]))
 
 
 def layers(n: int, height: int, parts: int) -> Net:
@@ -81,24 +82,26 @@ def layers(n: int, height: int, parts: int) -> Net:
                 pairs.append(np.stack([
                     (layer * height + band) * parts + a, ((layer + 1) * height + near) * parts + b
                 ]))
-    return _net("layers", parts, np.concatenate(pairs, axis=1), n * height * parts)
+    where = [(f"layer {k // (height * parts):03}", k // parts % height, k % parts) for k in range(n * height * parts)]
+    return _net([_slice(m, y=y, c=c) for m, y, c in where], np.concatenate(pairs, axis=1))
 
 
 def dense(n: int) -> Net:
     """n slices, each of which reaches n others."""
     a, b = np.divmod(np.arange(n * n), n)
-    return _net("dense", n, np.stack([a, n + b]), 2 * n)
+    return _net([_slice(m, x=k) for m in "ab" for k in range(n)], np.stack([a, n + b]))
 
 
-def _net(name: str, wide: int, pairs: np.ndarray, n: int | None = None) -> Net:
-    n = int(pairs.max()) + 1 if n is None else n
+def _slice(member: str, y: int = 0, x: int = 0, c: int = 0) -> Slice:
+    return Slice(member=member, c0=NEURONS * c, c1=NEURONS * (c + 1), y0=y, y1=y + 1, x0=x, x1=x + 1)
+
+
+def _net(slices: list[Slice], pairs: np.ndarray) -> Net:
+    n = len(slices)
     joined = np.unique(pairs[0] * n + pairs[1])
-    slices = tuple(
-        Slice(member=name, c0=0, c1=NEURONS, y0=k // wide, y1=k // wide + 1, x0=k % wide, x1=k % wide + 1)
-        for k in range(n)
-    )
     return Net(
-        slices=slices, start=np.searchsorted(joined // n, np.arange(n + 1)), target=joined % n, packets=np.ones(n)
+        slices=tuple(slices), start=np.searchsorted(joined // n, np.arange(n + 1)), target=joined % n,
+        packets=np.ones(n),
     )
 
 
@@ -129,7 +132,7 @@ def ours(net: Net, boards: int, route, runs: int) -> dict[str, float]:
     flow = Flow(chip=chip, start=net.start, to_chip=chip[net.target], to_pe=pe[net.target], packets=net.packets)
     route_s, trees = timed(runs, lambda: route(flow, machine))
     grown = RouteTrees(placement="", slices=net.slices, chip=t.chip, trees=trees)
-    blocks = ByChip()(net.slices, rank(t)[chip].tolist())
+    blocks = ByChip()(net.slices, standing(net, chip, pe, machine))
     made = tables(grown, blocks)
     load = link_packets(trees, net.packets, t.chips) * link_ns(t)
     found = {
@@ -137,8 +140,8 @@ def ours(net: Net, boards: int, route, runs: int) -> dict[str, float]:
         "entries_worst": max(v.entries for v in made.values()), "worst_link_ns": float(load.max()),
         "bound_ns": bound(flow, machine), "hops": float(link_packets(trees, net.packets, t.chips).sum()),
     }
-    for name, how in (("neighbours", neighbours), ("ordered covering", OrderedCovering()),
-                      ("ordered covering, used keys", "ordered_covering")):
+    for name, how in (("neighbours", neighbours), ("ordered covering", OrderedCovering()), ("expand", Expand()),
+                      ("fewest of used keys", "fewest")):
         seconds, small = timed(runs, lambda how=how: minimised(made, grown, blocks, machine, how))
         found[f"entries {name}"] = sum(v.entries for v in small.values())
         found[f"entries_worst {name}"] = max(v.entries for v in small.values())

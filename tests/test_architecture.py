@@ -21,6 +21,7 @@ ONLY = {  # heavy library -> modules that may import it, and whether inside a fu
     "numba": {"emulate/kernels.py": False, "data/camera.py": False, "data/filters.py": False,
               "train/kernels.py": False, "mapping/route/kernels.py": False,
               "mapping/minimise/kernels.py": False, "mapping/minimise/walk.py": False,
+              "mapping/minimise/expand_kernels.py": False,
               "mapping/place/kernels.py": False},
     "nir": {"frontend/nir_file.py": True},
     "torch": {"train/": False, "bench/": True, "frontend/snntorch_trace.py": True,

@@ -26,7 +26,7 @@ MACHINES = {
 }
 PLACERS = {"sequential": Sequential(), "curve": Curve(), "annealing": Annealing(moves=20)}
 ROUTERS = {"dimension order": DimensionOrder(), "nearest": NearestNeighbour(), "load": LoadAware(rounds=4)}
-MINIMISERS = {**{n: n for n in ("none", "neighbours", "ordered_covering")}, "any": OrderedCovering()}
+MINIMISERS = {**{n: n for n in ("none", "neighbours", "ordered_covering", "expand")}, "any": OrderedCovering()}
 CHOICES = {"machine": MACHINES, "place": PLACERS, "route": ROUTERS, "minimise": MINIMISERS}
 
 

@@ -46,21 +46,14 @@ def test_largest_first_leaves_no_gap(slices):
 
 
 @given(slices, st.integers(1, 5))
-def test_the_keys_of_a_chip_share_their_upper_bits(slices, chips):
-    """Those of one size on one chip lie in one block that is no more than twice too large, and no other chip's do."""
-    where = [k % chips for k in range(len(slices))]
-    blocks = ByChip()(slices, where)
+def test_the_keys_of_a_chip_follow_each_other(slices, chips):
+    """Those of one size on one chip leave no gap, nor do the chips, and no other chip's lie between."""
+    where = dict(zip(slices, (k % chips for k in range(len(slices))), strict=True))
+    blocks = ByChip()(slices, list(where.values()))
     assert list(check(slices, blocks)) == []
-    groups = {}
-    for s, chip in zip(slices, where, strict=True):
-        groups.setdefault((blocks[s].bits, chip), []).append(blocks[s])
-    spans = []
-    for held in groups.values():
-        first, last = min(b.base for b in held), max(b.base + b.size for b in held)
-        upper = (first ^ (last - 1)).bit_length()
-        assert 1 << upper < 2 * len(held) * held[0].size
-        spans.append((first, last))
-    assert all(a[1] <= b[0] for a, b in itertools.pairwise(sorted(spans)))
+    order = sorted(slices, key=lambda s: blocks[s].base)
+    assert [(-blocks[s].bits, where[s]) for s in order] == sorted((-blocks[s].bits, where[s]) for s in order)
+    assert all(blocks[a].base + blocks[a].size == blocks[b].base for a, b in itertools.pairwise(order))
 
 
 def test_no_room_says_which_slice_and_what_to_do():

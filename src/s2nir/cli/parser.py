@@ -27,7 +27,7 @@ APPLICATIONS = (
 BOARD = "py-spinnaker2"
 PLACERS = ("sequential", "curve", "annealing")
 ROUTERS = ("dimension", "nearest", "load")
-MINIMISERS = ("auto", "none", "neighbours", "ordered_covering")
+MINIMISERS = ("auto", "none", "neighbours", "ordered_covering", "expand", "fewest")
 BENCHMARKS = ("dvs-gesture", "nmnist")
 
 

@@ -5,7 +5,7 @@ from .compile import compile, headroom
 from .image import CoreImage, MachineImage, PopulationInfo
 from .keys import ByChip, KeyBlock, LargestFirst
 from .layout import Descriptor, Geometry, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
-from .minimise import OrderedCovering, neighbours
+from .minimise import Expand, Fewest, OrderedCovering, neighbours
 from .net import Net, net
 from .partition import Partition, Slice
 from .place import PLACERS, Annealing, Curve, Sequential
@@ -25,6 +25,8 @@ __all__ = [
     "Curve",
     "Descriptor",
     "DimensionOrder",
+    "Expand",
+    "Fewest",
     "Flow",
     "Geometry",
     "KeyBlock",

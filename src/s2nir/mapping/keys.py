@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Protocol
 
 from ..errors import MappingError
@@ -44,10 +43,11 @@ class KeyBlock:
 class Allot(Protocol):
     """Slices -> one block each. What `check` asks must hold.
 
-    chips : by slice, where its chip stands in the order of the machine's curve; None where nothing is placed
+    cores : by slice, where its core stands along the machine's curve, beyond the last one where nothing
+        hears it; None where nothing is placed
     """
 
-    def __call__(self, slices: tuple[Slice, ...], chips: Sequence[int] | None = None) -> dict[Slice, KeyBlock]: ...
+    def __call__(self, slices: tuple[Slice, ...], cores: Sequence[int] | None = None) -> dict[Slice, KeyBlock]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class LargestFirst:
 
     first: int = 0
 
-    def __call__(self, slices: tuple[Slice, ...], chips: Sequence[int] | None = None) -> dict[Slice, KeyBlock]:
+    def __call__(self, slices: tuple[Slice, ...], cores: Sequence[int] | None = None) -> dict[Slice, KeyBlock]:
         blocks, base = {}, self.first
         for s in sorted(slices, key=lambda s: (-s.size, s)):
             blocks[s] = _block(s, base)
@@ -69,25 +69,18 @@ class LargestFirst:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByChip:
-    """Blocks in falling size, those of one chip together and aligned as one larger block, chips along the curve.
+    """Blocks in falling size, in the order of their cores, chips along the curve; no key between them is unused.
 
-    So the keys of a chip, and of chips that are near each other, share their upper bits, and entries for them merge.
+    So the keys of neighbours mostly share their upper bits, and entries for them merge. (To align each chip's keys as
+    well costs more entries than it saves: what is between them is not in use, and no merge may cover it.)
     """
 
-    def __call__(self, slices: tuple[Slice, ...], chips: Sequence[int] | None = None) -> dict[Slice, KeyBlock]:
-        where = dict(zip(slices, [0] * len(slices) if chips is None else chips, strict=True))
-
-        def group(s: Slice) -> tuple[int, int]:
-            return -(s.size - 1).bit_length(), where[s]
-
+    def __call__(self, slices: tuple[Slice, ...], cores: Sequence[int] | None = None) -> dict[Slice, KeyBlock]:
+        where = dict(zip(slices, [0] * len(slices) if cores is None else cores, strict=True))
         blocks, base = {}, 0
-        for (bits, _), of_chip in groupby(sorted(slices, key=lambda s: (*group(s), s)), group):
-            held = list(of_chip)
-            room = (len(held) - 1).bit_length() - bits  # bits of the whole group
-            base = -(-base >> room) << room
-            for s in held:
-                blocks[s] = _block(s, base)
-                base = blocks[s].base + blocks[s].size
+        for s in sorted(slices, key=lambda s: (-(s.size - 1).bit_length(), where[s], s)):
+            blocks[s] = _block(s, base)
+            base = blocks[s].base + blocks[s].size
         return blocks
 
 

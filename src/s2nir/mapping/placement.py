@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..machine import SpiNNaker2
+from ..machine import PES, SpiNNaker2
 from ..quantize import Network
 from ..values import FrozenMap, Noun, digest
 from .keys import Allot, ByChip, KeyBlock, LargestFirst
@@ -94,9 +94,17 @@ def lay(
         wiring=wiring,
         slices=slices,
         cores={s: (where[c], p) for s, c, p in zip(joined.slices, chip.tolist(), pe.tolist(), strict=True)},
-        blocks=(allot or (LargestFirst() if one else ByChip()))(joined.slices, rank(machine.topology)[chip].tolist()),
+        blocks=(allot or (LargestFirst() if one else ByChip()))(joined.slices, standing(joined, chip, pe, machine)),
         net=joined,
     )
+
+
+def standing(net: Net, chip: NDArray[np.int32], pe: NDArray[np.int16], machine: SpiNNaker2) -> list[int]:
+    """By slice, where its core stands along the curve; those that nothing hears come after all others, so that their
+    keys lie between no others."""
+    silent = np.diff(net.start) == 0
+    where = (rank(machine.topology)[chip] + silent * machine.topology.chips) * PES + pe
+    return [int(k) for k in where]
 
 
 def check(placement: Placement) -> Iterator[str]:

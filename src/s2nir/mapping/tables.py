@@ -16,6 +16,8 @@ from .keys import KeyBlock
 from .minimise import (
     Blocks,
     Entries,
+    Expand,
+    Fewest,
     Minimise,
     OrderedCovering,
     equal,
@@ -26,7 +28,7 @@ from .minimise import (
 from .partition import Slice
 from .trees import RouteTrees
 
-METHODS = ("none", "neighbours", "ordered_covering")
+METHODS = ("none", "neighbours", "ordered_covering", "expand", "fewest")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -95,13 +97,14 @@ def minimised(
 ) -> dict[Chip, Table]:
     """Tables made smaller, each proven to route every key in use as before.
 
-    method : "none"; "neighbours" (exact pairs); "ordered_covering" (no merge covers a key that is not in use); "auto",
-        which is that where a router would overflow, and none where none does; or a Minimise of yours
+    method : "none"; "neighbours" (exact pairs); "ordered_covering", "expand", or "fewest" of the two (no merge covers a
+        key that is not in use); "auto", which is the last where a router would overflow, and none where none does; or
+        a Minimise of yours
     Where the machine has default routes, what they do is left out of the tables first.
     """
     if method == "auto":
         over = any(t.entries > machine.router_entries for t in found.values())
-        method = "ordered_covering" if over else "none"
+        method = "fewest" if over else "none"
     if isinstance(method, str) and method not in METHODS:
         known = ", ".join(map(repr, METHODS))
         raise MappingError(f"minimise: found {method!r}, allowed 'auto', {known}, or a Minimise")
@@ -119,10 +122,12 @@ def minimised(
         if machine.default_routes:
             after = remove_default_routes(before, np.where(straight[chip], before.route, -1))
             gone = before.take(np.flatnonzero(~np.isin(before.key, after.key)))
+        avoid = used.others().also(gone)
         how: dict[Any, Minimise] = {
-            "none": none, "neighbours": neighbours, "ordered_covering": OrderedCovering(avoid=used.others().also(gone))
+            "none": none, "neighbours": neighbours, "ordered_covering": OrderedCovering(avoid=avoid),
+            "expand": Expand(avoid=avoid), "fewest": Fewest(avoid=avoid),
         }
-        if isinstance(method, OrderedCovering) and method.avoid is None:  # what must not be covered even so
+        if isinstance(method, OrderedCovering | Expand | Fewest) and method.avoid is None:  # not these, even so
             how[method] = replace(method, avoid=unheard.also(gone))
         after = how.get(method, method)(after)  # type: ignore[operator]
         _prove(chip, before, after, gone)

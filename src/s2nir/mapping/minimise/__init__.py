@@ -3,6 +3,7 @@
 from .covering import OrderedCovering
 from .defaults import remove_default_routes
 from .entries import Blocks, Entries, Minimise, none
+from .expand import Expand, Fewest
 from .neighbours import neighbours
 from .proof import Counterexample, equal, within
 from .smallest import Smallest
@@ -11,6 +12,8 @@ __all__ = [
     "Blocks",
     "Counterexample",
     "Entries",
+    "Expand",
+    "Fewest",
     "Minimise",
     "OrderedCovering",
     "Smallest",

@@ -127,11 +127,12 @@ def nearest(chip: Any, target: int, nodes: Any, first: int, end: int, torus: Any
 
 @njit(cache=True, nogil=True)
 def join(
-    t: int, s: int, first: int, used: int, net: Any, cost: Any, way_of: int, tree: Any, mine: Any, work: Any
+    t: int, first: int, used: int, net: Any, cost: Any, way_of: int, tree: Any, mine: Any, work: Any
 ) -> int:
-    """Bring chip `t` into the tree of source `s`, whose routers are first..used; how many there are then, -1 for none.
+    """Bring chip `t` into a tree whose routers are first..used; how many there are then, -1 where no way leads there.
 
-    tree : chip, route, arrives of the routers; work : room for one way
+    tree : chip, route, arrives of the routers; work : room for one way. Of equal ways around a torus the sources of one
+    chip take the same, so that their entries merge.
     """
     chip, neighbour, torus = net
     nodes, route, arrives = tree
@@ -140,7 +141,8 @@ def join(
     if way_of != SEARCH:
         if way_of == LONGEST_FIRST:
             begin = nearest(chip, t, nodes, first, used, torus)
-        dx, dy, _ = shortest(chip[t, 0] - chip[begin, 0], chip[t, 1] - chip[begin, 1], torus[0], torus[1], s % 9)
+        dx, dy = chip[t, 0] - chip[begin, 0], chip[t, 1] - chip[begin, 1]
+        dx, dy, _ = shortest(dx, dy, torus[0], torus[1], nodes[first] % 9)
         legs(dx, dy, way_of == LONGEST_FIRST, link, count)
         n = walk(neighbour, begin, link, count, way, by)
     if n < 0:
@@ -200,7 +202,7 @@ def grow(
         for i in np.argsort(far, kind="mergesort"):
             t = targets[i]
             if mine[t] < 0:
-                used = join(t, s, first, used, net, cost, way_of, (nodes, route, arrives), mine, work)
+                used = join(t, first, used, net, cost, way_of, (nodes, route, arrives), mine, work)
                 if used < 0:
                     return start, nodes, route, arrives, t
         for j in range(a, b):
