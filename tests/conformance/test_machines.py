@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import s2nir
 from conformance.test_random_graphs import WITH_RULES, schemes, whole_way
 from oracles import arrivals, hearing
+from real import graph, needs_shared
 from s2nir.mapping import Annealing, Curve, DimensionOrder, LoadAware, NearestNeighbour, OrderedCovering, Sequential
 from strategies import nir_graphs
 
@@ -97,3 +98,20 @@ def _layer(sources, targets):
         },
         edges=[("input", "w"), ("w", "a"), ("a", "output")],
     )
+
+
+@needs_shared
+def test_a_real_network_on_a_worn_board():
+    """The N-MNIST CNN with 5 % of the links and 2 % of the cores dead: the same spikes as on one chip."""
+    network = s2nir.quantize(graph("cnn_sinabs"))
+    board = s2nir.SpiNNaker2(boards=1, reserved=144)
+    worn = s2nir.SpiNNaker2(
+        boards=1, reserved=144, faults=s2nir.Faults.drawn(board, seed=5, cores=0.02, links=0.05))
+    spikes = (np.random.default_rng(1).random((2, 40, 2, 34, 34)) < 0.05).astype(np.uint8)
+    want = s2nir.run(s2nir.compile(network), spikes).spikes
+    image = s2nir.compile(network, machine=worn, minimise="fewest")
+    assert len({c.chip for c in image.cores}) > 4
+    assert not {(c.chip, c.pe) for c in image.cores} & set(worn.faults.cores)
+    found = s2nir.run(image, spikes).spikes
+    for name in want:
+        assert np.array_equal(found[name], want[name]), name

@@ -138,7 +138,7 @@ def test_every_key_keeps_its_route(minimise, kind, seed, n, routes):
     check(table, minimise(table))
 
 
-@pytest.mark.parametrize("minimise", MINIMISERS[:4] + [Expand()])
+@pytest.mark.parametrize("minimise", [*MINIMISERS[:4], Expand()])
 @settings(max_examples=200, deadline=None)
 @given(seed=st.integers(0, 2**32), n=st.integers(1, 40), routes=st.sampled_from([1, 2, 3, 8]))
 def test_cubes_of_any_form(minimise, seed, n, routes):
