@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from ..mapping import MachineImage
 from .memory import Program, decode
 from .recording import Recording
 
+_kept = threading.local()  # room for events, taken again: fresh pages cost more than what is written to them
 RECORDABLE = ("spikes", "voltages", "potentials")
 _programs: weakref.WeakKeyDictionary[MachineImage, Program] = weakref.WeakKeyDictionary()
 
@@ -157,8 +159,9 @@ def one(
     compared = np.zeros((ticks if before else 0, watch.size), kind)
     given = kernels.Input(*packets)
     tick = kept = 0
-    room = 64 * size + 1024  # pages that nothing is written to cost nothing
-    sent = [np.empty(room, np.int32) for _ in range(3)]
+    sent = getattr(_kept, "sent", [])
+    if not sent or sent[0].size < 4 * size + 1024:
+        sent = [np.empty(64 * size + 1024, np.int32) for _ in range(3)]
     out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
     while True:
         tick, kept = kernels.run_ticks(
@@ -169,5 +172,6 @@ def one(
             break
         sent = [np.concatenate([a, np.empty(a.size, np.int32)]) for a in (out.tick, out.source, out.number)]
         out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
+    _kept.sent = sent
     events = (out.tick[:kept].copy(), out.source[:kept].copy(), out.number[:kept].copy())
     return events, membranes, compared, state.saturated

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import LoadError, UnsupportedError
+from ..errors import LoadError, UnsupportedError, needs
 from ..graph import Graph, Loops, data_order
 from .build import Builder, legal
 from .contract import Asked, Contract, settle
@@ -114,6 +114,7 @@ def to_nir(graph: Graph) -> nir.NIRGraph:
     """
     import nir
 
+    needs(graph, Graph, "to_nir", "A trained module becomes one by from_snntorch, or by s2nir.train.float_graph.")
     raw = unfold(graph)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -146,7 +147,8 @@ def _raw(src: Any, limits: Limits) -> RawGraph:
     import nir
 
     if not isinstance(src, nir.NIRGraph):
-        raise LoadError(f"load: found a {type(src).__name__}, needed the path of a NIR file or a nir.NIRGraph")
+        raise LoadError(f"load: found a {type(src).__name__}, needed the path of a NIR file or a nir.NIRGraph. "
+                        "A snnTorch module comes in by s2nir.from_snntorch(module, input_shape)")
     counted = [0, 0]
     return _from_live(src, limits, 0, counted)
 

@@ -76,7 +76,7 @@ def quantize(
 
 def _asked(graph: Graph, scheme: PTQ | None, arithmetic: Arithmetic | str) -> tuple[PTQ, Arithmetic]:
     """Arguments of `quantize`, checked."""
-    needs(graph, Graph, "quantize", "Load one with s2nir.load(path, reset=...).")
+    needs(graph, Graph, "quantize", "Load one with s2nir.load(path, reset=...), or s2nir.from_snntorch(module).")
     legal(graph)
     scheme = scheme or PTQ()
     needs(scheme, PTQ, "quantize", "Pass the options as s2nir.PTQ(bits=..., percentile=...).")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+import warnings
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 
-from ..errors import QuantizeError
+from ..errors import QuantizeError, S2NirWarning
 from ..fixedpoint import Arithmetic, Rounding
 
 AUTO_CANDIDATES = (99.0, 99.5, 99.9, 99.99, 100.0)
@@ -180,6 +181,11 @@ def _member(options: PTQ | QAT, name: str, kind: type[enum.Enum]) -> None:
 def _percentile(owner: str, value: float | str) -> None:
     if value != "auto" and (not isinstance(value, Real) or not 0 < value <= 100):
         raise QuantizeError(f'{owner}.percentile: found {value!r}, allowed above 0 up to 100, or "auto"')
+    if value != "auto" and isinstance(value, Real) and value <= 1:
+        warnings.warn(
+            f"{owner}.percentile: {value!r} clips nearly every weight; it counts from 0 to 100. For the "
+            f"{float(value):.4g} quantile pass {100 * float(value):.6g}.", S2NirWarning, stacklevel=4,
+        )
 
 
 def _as_text(options: PTQ | QAT) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..emulate import Recording
-from ..errors import S2NirError
+from ..errors import S2NirError, needs
 from ..files import write_whole
 from ..machine import FIFO_PACKETS
 from .activity import Activity, measure
@@ -103,6 +103,9 @@ class Report:
 
 def report(recording: Recording, fidelity: Fidelity | None = None) -> Report:
     """The Report on a Recording; `fidelity`, from `s2nir.compare`, is taken in where given."""
+    needs(recording, Recording, "report", "Make one with s2nir.run(image, spikes).")
+    if fidelity is not None:
+        needs(fidelity, Fidelity, "report(fidelity=)", "Make one with s2nir.compare(graph, image, spikes).")
     return Report(recording=recording, fidelity=fidelity)
 
 
