@@ -22,7 +22,7 @@ def test_kernels_call_no_helper_of_another_file():
         (n.module if isinstance(n, ast.ImportFrom) else n.names[0].name).split(".")[0]
         for n in ast.walk(ast.parse(SOURCE)) if isinstance(n, ast.Import | ast.ImportFrom)
     }
-    assert found == {"__future__", "typing", "numpy", "numba"}
+    assert found == {"__future__", "collections", "typing", "numpy", "numba", "llvmlite"}
 
 
 @pytest.mark.parametrize("arithmetic", ["float32", "fixed"])
@@ -44,7 +44,10 @@ def test_the_loops_that_matter_are_vector_code():
         pytest.skip("reads x86 assembler")
     n, f4 = 16, np.float32
     calls = (  # loop, arguments as the emulator passes them, instructions: packed sums, products, comparisons
-        (kernels.add_row, (np.zeros(n, np.int32), np.zeros(n, np.int8)), ("paddd",)),
+        (kernels.deliver, (*_one_run(n), np.zeros(n, np.int32), np.zeros(1, np.int64), np.zeros(1, np.int32),
+                           np.ones(1, np.int32), 0, 1), ("paddd",)),
+        (kernels.step_alike, (np.zeros(n, f4), f4(1), np.zeros(n, np.int32), f4(0), np.zeros(n, f4),
+                              np.zeros(n, np.uint8)), ("mulps", "cmp")),
         (kernels.step_fast, (np.zeros(n, f4), np.zeros(n, f4), np.zeros(n, np.int32), np.zeros(n, f4), np.zeros(n, f4),
                              np.zeros(n, np.uint8)), ("mulps", "cmp")),
     )
@@ -55,6 +58,13 @@ def test_the_loops_that_matter_are_vector_code():
         for instruction in wanted:
             assert instruction in code, f"{kernel.__name__} has no {instruction}"
         assert "fmadd" not in code
+
+
+def _one_run(n):
+    """The arrays of `Synapses` for one source with one run of n targets."""
+    none, start = np.zeros(0, np.int64), np.array([0, 1])
+    return (start, *(np.array([v], np.int32) for v in (0, 0, n, 0)), np.zeros(n, np.int8), np.zeros(2, np.int64), none,
+            none, none)
 
 
 def test_no_multiply_and_add_is_fused():

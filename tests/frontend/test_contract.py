@@ -147,7 +147,8 @@ def test_metadata_are_followed_unless_something_is_passed():
     p = graph["n0"]
     assert (graph.dt, graph.integrator, graph.loops) == (1e-4, Integrator.EXPONENTIAL, Loops.MACHINE)
     assert (p.reset, p.reset_late, p.compare) == (Reset.SUBTRACT, True, Compare.GREATER_EQUAL)
-    other = load(made, dt=2e-4, reset="zero", compare=">")
+    with pytest.warns(S2NirWarning, match="its metadata say reset 'subtract'"):
+        other = load(made, dt=2e-4, reset="zero", compare=">")
     assert (other.dt, other["n0"].reset, other["n0"].reset_late) == (2e-4, Reset.ZERO, False)
     assert other["n0"].compare is Compare.GREATER
 
@@ -192,3 +193,12 @@ def test_loops_with_a_choice_are_warned_of():
     network = networks.graph(nodes, [("in", "a"), ("a", "b"), ("b", "a"), ("b", "out")])
     with pytest.warns(S2NirWarning, match="loop through a, b: the step is taken by"):
         load(network, reset="zero", loops="machine")
+
+
+def test_a_reset_against_the_file_is_warned_of():
+    graph = load(networks.line((1,), networks.integrate(1), (1,)), reset="subtract")
+    file = to_nir(graph)
+    assert load(file) == graph
+    with pytest.warns(S2NirWarning, match=r"its metadata say reset 'subtract'; 'zero' is taken because reset= says so"):
+        other = load(file, reset="zero")
+    assert other != graph

@@ -9,6 +9,7 @@ import pytest
 import s2nir
 from conformance.test_mutations import small_graph
 from s2nir.graph import Compare, Dense, Graph, Population, Projection, Reset
+from s2nir.report import report
 
 
 def one(weight, threshold=1.0, compare=Compare.GREATER, bias=0.0, **more):
@@ -100,13 +101,16 @@ def test_a_reset_that_differs_is_the_contract_and_no_rounding(floats, integers, 
     assert why in found.why
 
 
-def test_labels_give_accuracies():
+def test_labels_give_accuracies(tmp_path):
     g = one(np.eye(3) * 2)
     image = s2nir.compile(s2nir.quantize(g))
     spikes = np.zeros((4, 5, 3), np.uint8)
     for k, n in enumerate((0, 1, 2, 2)):
         spikes[k, :, n] = 1
-    assert s2nir.compare(g, image, spikes, labels=[0, 1, 2, 0]).accuracy == {"out": (0.75, 0.75)}
+    found = s2nir.compare(g, image, spikes, labels=[0, 1, 2, 0])
+    assert found.accuracy == {"out": (0.75, 0.75)}
+    report(s2nir.run(image, spikes), found).save(tmp_path / "page.html")
+    assert "Accuracy at out: 75.00 % in floats, 75.00 % in integers." in (tmp_path / "page.html").read_text()
     assert s2nir.compare(g, image, spikes).accuracy == {}
     with pytest.raises(s2nir.S2NirError, match=r"labels: found int64 \(3,\), needed 4 whole numbers"):
         s2nir.compare(g, image, spikes, labels=[0, 1, 2])

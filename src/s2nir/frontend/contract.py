@@ -141,7 +141,7 @@ def settle(
     for argument, value in (("reset", asked.reset), ("reset_late", asked.reset_late), ("compare", asked.compare)):
         for name in sorted(value.keys() - spiking.keys(), key=str) if isinstance(value, Mapping) else ():
             raise ContractError(f"{argument}: {name!r} is no population that spikes; there are {', '.join(spiking)}")
-    rules = {n: _rule(n, p, asked, entries) for n, p in spiking.items()}
+    rules = {n: _rule(n, p, asked, entries, warnings) for n, p in spiking.items()}
     return Contract(
         dt=dt, integrator=integrator, loops=loops, rules=rules, entries=tuple(entries), warnings=tuple(warnings)
     )
@@ -230,7 +230,7 @@ def _whole(
     return value
 
 
-def _rule(name: str, node: Neuron, asked: Asked, entries: list[Entry]) -> Rule:
+def _rule(name: str, node: Neuron, asked: Asked, entries: list[Entry], warnings: list[str]) -> Rule:
     compare, why = _compare(name, node, asked)
     entries.append(Entry(item=f"{name} compare", value=f"V {compare.value} threshold", reason=why))
     late = asked.reset_late.get(name, False) if isinstance(asked.reset_late, Mapping) else asked.reset_late
@@ -240,6 +240,10 @@ def _rule(name: str, node: Neuron, asked: Asked, entries: list[Entry]) -> Rule:
     resets, hinted = node.type in RESETS, HINT + "reset" in node.metadata
     if given is not None and resets:
         reset, late, why = _choice(Reset, "reset=", given), bool(late), "passed as reset="
+        own = node.metadata.get(HINT + "reset", reset.value)
+        if own != reset.value:
+            why = f"passed as reset=, against the node's metadata, which say {own}"
+            warnings.append(f"{name}: its metadata say reset {own!r}; {reset.value!r} is taken because reset= says so")
     elif hinted:
         reset = _choice(Reset, f"{name}: metadata {HINT}reset", node.metadata[HINT + "reset"])
         hint = fields.whole(f"{name}.{HINT}reset_late", node.metadata.get(HINT + "reset_late", 0), 0)

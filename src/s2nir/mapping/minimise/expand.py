@@ -45,9 +45,9 @@ class Expand:
         order = np.lexsort((table.key, group[route.ravel()]))
         avoid = self.avoid or Blocks(base=np.zeros(0, np.uint32), size=np.zeros(0, np.int64))
         key, mask, of = expand_kernels.expand(
-            table.key[order].astype(np.int64), table.mask[order].astype(np.int64),
+            np.concatenate([table.key[order], avoid.base]).astype(np.int64),
+            np.concatenate([table.mask[order], avoid.mask]).astype(np.int64),
             np.concatenate([[0], np.cumsum(size[by_size])]).astype(np.int64),
-            avoid.base.astype(np.int64), avoid.mask.astype(np.int64),
         )
         return as_entries(key, mask, words[by_size][of])
 
