@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +110,7 @@ def minimised(
     if method == "none" and not machine.default_routes:
         return dict(found)
     silent = [s for s, heard in zip(trees.slices, np.diff(trees.trees.start) > 0, strict=True) if not heard]
-    used, unheard = _spans(blocks, set(blocks) - set(silent)), _spans(blocks, silent)
+    unused, unheard = _spans(blocks, set(blocks) - set(silent)).others(), _spans(blocks, silent)
     straight = _straight(trees, np.array([blocks[s].base for s in trees.slices], np.int64)[trees.trees.source])
     name = method if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
     smaller = {}
@@ -122,17 +121,25 @@ def minimised(
         if machine.default_routes:
             after = remove_default_routes(before, np.where(straight[chip], before.route, -1))
             gone = before.take(np.flatnonzero(~np.isin(before.key, after.key)))
-        avoid = used.others().also(gone)
-        how: dict[Any, Minimise] = {
+        after = _how(method, unused.also(gone), unheard.also(gone))(after)
+        _prove(chip, before, after, gone)
+        smaller[chip] = Table(
+            key=after.key, mask=after.mask, route=words[after.route], minimised="" if method == "none" else name
+        )
+    return smaller
+
+
+def _how(method: str | Minimise, avoid: Blocks, least: Blocks) -> Minimise:
+    """The minimiser meant, kept off the keys to avoid; one that may cover unused keys is kept off the `least`."""
+    if isinstance(method, str):
+        named: dict[str, Minimise] = {
             "none": none, "neighbours": neighbours, "ordered_covering": OrderedCovering(avoid=avoid),
             "expand": Expand(avoid=avoid), "fewest": Fewest(avoid=avoid),
         }
-        if isinstance(method, OrderedCovering | Expand | Fewest) and method.avoid is None:  # not these, even so
-            how[method] = replace(method, avoid=unheard.also(gone))
-        after = how.get(method, method)(after)  # type: ignore[operator]
-        _prove(chip, before, after, gone)
-        smaller[chip] = Table(key=after.key, mask=after.mask, route=words[after.route], minimised=name)
-    return smaller
+        return named[method]
+    if isinstance(method, OrderedCovering | Expand | Fewest) and method.avoid is None:
+        return replace(method, avoid=least)
+    return method
 
 
 def _spans(blocks: Mapping[Slice, KeyBlock], slices: Iterable[Slice]) -> Blocks:
