@@ -263,7 +263,8 @@ class _Seed:
             self.teller.step(f"seed {self.seed}, {name}, epoch {epoch['epoch'] + 1} of {epochs}: loss "
                              f"{epoch['loss']:.3f}, validation {epoch['validation']:.4f}")
 
-        fit = Fit(epochs=epochs, batch=self.p.batch, rate=rate, anneal=anneal, clamp=self.p.clamp, seed=self.seed)
+        fit = Fit(epochs=epochs, batch=self.p.batch, rate=rate, anneal=anneal, clamp=self.p.clamp, seed=self.seed,
+                  activity=self.p.activity)
         history = fit(module, self.sets["train"], self.sets["validation"], device=self.device,
                       checkpoint=checkpoint, progress=said)
         return [round(e["validation"], 4) for e in history.epochs]

@@ -18,6 +18,7 @@ class Preset:
 
     tick_us, steps : the tick in microseconds, and ticks of a recording
     train, validation, test : recordings, fewer where a set has fewer; None takes all that a real one has
+    activity : as in `train.Fit`
     epochs, fine : of the float training, and of each quantization-aware one that starts from it
     seeds : how often all of it is done
     grid : test recordings that the whole grid of percentiles is evaluated on; rows that are compared use them all
@@ -45,6 +46,7 @@ class Preset:
     fine_rate: float = 8e-4
     clamp: float | None = 1.0
     anneal: bool = True
+    activity: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -57,7 +59,8 @@ GESTURES = {
         Preset(name="fast", dataset="dvs-gesture", tick_us=24_000, steps=75, train=770, validation=110, test=220,
                epochs=28, fine=5, seeds=1, grid=220, reference=2, trained_bits=(8, 4)),
         Preset(name="long", dataset="dvs-gesture", tick_us=1_000, steps=1_800, train=440, validation=110, test=110,
-               epochs=8, fine=1, seeds=1, grid=110, reference=1, bits=(8,), trained_bits=(8,), percentiles=("auto",)),
+               epochs=8, fine=1, seeds=1, grid=110, reference=1, bits=(8,), trained_bits=(8,), percentiles=("auto",),
+               activity=0.01),
         Preset(name="gaps", dataset="dvs-gesture", tick_us=24_000, steps=75, train=1760, validation=550, test=2200,
                epochs=20, fine=4, seeds=3, grid=220, reference=2),
         Preset(name="paper", dataset="dvs-gesture", tick_us=1_000, steps=6_000, train=1078, validation=121, test=264,

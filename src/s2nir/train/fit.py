@@ -32,6 +32,9 @@ class Fit:
 
     clamp : weights are held within -clamp..clamp after each step, None leaves them; right, wrong : spike rates that the
         loss wants of the right output and of all others; anneal : whether the learning rate falls to 0 as half a cosine
+    activity : the share of neurons that may spike in a step, on the mean over a hidden layer and a recording, before it
+        costs `press` x steps x (share - activity)^2 in the loss; None asks nothing. Fewer spikes are less work for a
+        chip that computes by events
     """
 
     epochs: int = 100
@@ -42,6 +45,8 @@ class Fit:
     right: float = 0.8
     wrong: float = 0.2
     anneal: bool = False
+    activity: float | None = None
+    press: float = 10.0
     seed: int = 0
 
     def __call__(
@@ -107,8 +112,13 @@ class _Run:
                 done = (epoch + at / len(order)) / o.epochs
                 for group in self.adam.param_groups:
                     group["lr"] = o.rate * 0.5 * (1 + float(np.cos(np.pi * done)))
-            spikes = over_time(self.module, _time_major(x[chosen], device))
+            shares: list[Tensor] = []
+            seen = None if o.activity is None else lambda _, s: shares.append(_share(s))
+            spikes = over_time(self.module, _time_major(x[chosen], device), seen)
             loss = self.loss(spikes, torch.from_numpy(y[chosen]).to(device))
+            if o.activity is not None:
+                over = torch.stack(shares[:-1]) - o.activity  # the last are the outputs, which the loss asks for
+                loss = loss + o.press * len(spikes) * over.clamp(min=0).square().sum(0).mean()
             self.adam.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.module.parameters(), o.clip)
@@ -157,6 +167,11 @@ class _Run:
             raise InputError(f"{self.checkpoint}: was made of another module ({error}). Remove it, or use another "
                              "folder.") from error
         self.best, self.history = kept["best"], History(epochs=kept["epochs"], best=kept["at"])
+
+
+def _share(spikes: Tensor) -> Tensor:
+    """The mean over steps and neurons for each recording: (batch), of (steps, batch, *shape)."""
+    return spikes.flatten(2).mean((0, 2))
 
 
 def _time_major(x: NDArray[np.uint8], device: str) -> Tensor:
