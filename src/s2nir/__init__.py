@@ -15,7 +15,7 @@ from .errors import S2NirError, S2NirWarning
 if TYPE_CHECKING:
     from .emulate import Recording, run
     from .events import Events
-    from .frontend import from_snntorch, load, to_nir, to_snntorch
+    from .frontend import Connect, Neurons, build, from_snntorch, load, to_nir, to_snntorch
     from .graph import Graph
     from .machine import Faults, SpiNNaker2
     from .mapping import MachineImage, Partition, compile
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .report import Fidelity, Report, compare
 
 _HOME = {
+    "Connect": "frontend",
     "Deployment": "pipeline",
     "Events": "events",
     "Faults": "machine",
@@ -31,12 +32,14 @@ _HOME = {
     "Graph": "graph",
     "MachineImage": "mapping",
     "Network": "quantize",
+    "Neurons": "frontend",
     "PTQ": "quantize",
     "QAT": "quantize",
     "Partition": "mapping",
     "Recording": "emulate",
     "Report": "report",
     "SpiNNaker2": "machine",
+    "build": "frontend",
     "compare": "report",
     "compile": "mapping",
     "deploy": "pipeline",
@@ -52,6 +55,7 @@ __version__ = "0.1.0"
 __all__ = [
     "PTQ",
     "QAT",
+    "Connect",
     "Deployment",
     "Events",
     "Faults",
@@ -59,12 +63,14 @@ __all__ = [
     "Graph",
     "MachineImage",
     "Network",
+    "Neurons",
     "Partition",
     "Recording",
     "Report",
     "S2NirError",
     "S2NirWarning",
     "SpiNNaker2",
+    "build",
     "compare",
     "compile",
     "deploy",
@@ -90,6 +96,8 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
+    if name == "rules":  # connection rules, a module of graph
+        return importlib.import_module(".graph.rules", __name__)
     if name in ("bench", "data", "train"):  # folders with public names of their own
         return importlib.import_module(f".{name}", __name__)
     home = _HOME.get(name)

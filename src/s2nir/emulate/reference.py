@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import RunError
 from ..events import to_counts
 from ..fixedpoint import INT32_MAX, INT32_MIN, STATE_BITS, Arithmetic, multiply_decay, next_up
-from ..graph import Compare, Loops, Reset, Sparse, apply, hops, lags
+from ..graph import Compare, Loops, Reset, Sparse, apply, hops, lags, written_out
 from ..quantize import IntPopulation, Network
 
 
@@ -38,6 +38,7 @@ def reference(
     max_count: int = 255,
 ) -> Reference:
     """Run a Network by the published arithmetic, in machine ticks."""
+    network = written_out(network)
     if loops == "machine":
         network = replace(network, loops=Loops.MACHINE)
     if onset not in ("aligned", "board"):

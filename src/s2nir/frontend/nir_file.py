@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import LoadError, UnsupportedError, needs
-from ..graph import Graph, Loops, data_order
+from ..graph import Graph, Loops, data_order, written_out
 from .build import Builder, legal
 from .contract import Asked, Contract, settle
 from .limits import MAX_BYTES, Budget, Limits, Log
@@ -115,7 +115,7 @@ def to_nir(graph: Graph) -> nir.NIRGraph:
     import nir
 
     needs(graph, Graph, "to_nir", "A trained module becomes one by from_snntorch, or by s2nir.train.float_graph.")
-    raw = unfold(graph)
+    raw = unfold(written_out(graph))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         nodes = {name: _to_live(node) for name, node in raw.nodes.items() if isinstance(node, RawNode)}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import S2NirWarning, UnsupportedError, needs
-from ..graph import Compare, Conv, Graph, Loops, Population, Projection, Reset, Sparse, legal, timing
+from ..graph import Compare, Conv, Graph, Loops, Population, Projection, Reset, Sparse, legal, timing, written_out
 from .snntorch_trace import Shape, need_snntorch, need_torch
 from .snntorch_words import Layers, recurrence
 
@@ -42,7 +42,7 @@ def to_snntorch(graph: Graph, dtype: Any = None, spike_grad: Any = None) -> Any:
     torch = need_torch()
     need_snntorch()
     needs(graph, Graph, "to_snntorch", "Load one with s2nir.load(path, reset=...).")
-    legal(graph)
+    graph = written_out(legal(graph))
     net = _Writer(graph, spike_grad).net()
     return net.to(torch.float32 if dtype is None else dtype)
 

@@ -4,6 +4,19 @@ from .apply import apply, arriving, scatter
 from .check import check, legal
 from .connection import Connection, Conv, Dense, Pool, Projection, Sparse, synapses
 from .graph import Compare, Graph, Integrator, Loops, Population, Populations, Reset
+from .rules import (
+    FixedIndegree,
+    FixedProbability,
+    Kernel,
+    Law,
+    Normal,
+    OneToOne,
+    Rule,
+    Ruled,
+    Uniform,
+    Window,
+    written_out,
+)
 from .simulate import Trace, simulate
 from .text import describe
 from .timing import (
@@ -23,17 +36,27 @@ __all__ = [
     "Connection",
     "Conv",
     "Dense",
+    "FixedIndegree",
+    "FixedProbability",
     "Graph",
     "Integrator",
+    "Kernel",
+    "Law",
     "Loops",
+    "Normal",
+    "OneToOne",
     "Pool",
     "Population",
     "Populations",
     "Projection",
     "Reset",
+    "Rule",
+    "Ruled",
     "Sparse",
     "Timing",
     "Trace",
+    "Uniform",
+    "Window",
     "apply",
     "arriving",
     "check",
@@ -50,4 +73,5 @@ __all__ = [
     "stuck",
     "synapses",
     "timing",
+    "written_out",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import GraphError
 from .connection import Conv, Dense, Sparse
 from .graph import Graph, Integrator, Population, Reset
+from .rules import Ruled
 
 SPIKING = {"LIF", "IF", "CubaLIF", "LI", "CubaLI", "I", "Threshold"}
 SILENT = {"LI", "CubaLI", "I", "Readout"}
@@ -54,7 +55,10 @@ def check(graph: Graph) -> Iterator[str]:
         if (c.sources, c.targets) != (by_name[p.source].size, by_name[p.target].size):
             yield (f"{where}: connects {c.sources} to {c.targets}, the populations have "
                    f"{by_name[p.source].size} and {by_name[p.target].size}")
-        if not isinstance(c, Dense | Sparse | Conv):
+        if isinstance(c, Ruled):
+            if c.scale is not None:
+                yield f"{where}: a rule with a scale, which belongs to a Network"
+        elif not isinstance(c, Dense | Sparse | Conv):
             yield f"{where}: unknown connection {type(c).__name__}"
         elif not np.isfinite(c.weight).all():
             yield f"{where}: a weight is not finite"

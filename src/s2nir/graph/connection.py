@@ -133,12 +133,13 @@ Connection = Dense | Sparse | Conv
 class Projection:
     """Spikes of `source` reach `target` through `connection`, `delay` steps after a projection without one would.
 
+    connection : Dense, Sparse, Conv, or Ruled (rules.py)
     via : the node types that were folded into the connection, in the order of the data; not part of the digest
     """
 
     source: str
     target: str
-    connection: Connection
+    connection: Any
     delay: int = 0
     via: tuple[str, ...] = field(default=(), metadata={"digest": False})
 

@@ -15,6 +15,7 @@ from .apply import arriving
 from .check import legal
 from .connection import Conv, Sparse
 from .graph import Compare, Graph, Population, Reset
+from .rules import written_out
 from .timing import components, longest_delay, timing
 
 RECORDABLE = ("spikes", "voltages", "inputs", "potentials")
@@ -61,7 +62,7 @@ def simulate(graph: Graph, spikes: Any, record: tuple[str, ...] = ("spikes",)) -
     InputError
         where the input does not fit the graph's inputs.
     """
-    legal(graph)
+    graph = written_out(legal(graph))
     unknown = sorted(set(record) - set(RECORDABLE))
     if unknown:
         raise InputError(f"record: found {unknown[0]!r}, allowed {', '.join(map(repr, RECORDABLE))}")

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from .connection import Connection, Conv, Dense
 from .graph import Graph, Population
+from .rules import Ruled
 from .timing import data_order, timing
 
 
@@ -28,7 +29,7 @@ def describe(graph: Graph) -> str:
     return "\n".join(lines)
 
 
-def form(connection: Connection) -> str:
+def form(connection: Connection | Ruled) -> str:
     """A connection in a few words.
 
     >>> form(Dense(weight=np.ones((3, 2))))
@@ -47,6 +48,9 @@ def form(connection: Connection) -> str:
         if connection.pool is not None:
             words.append(f"after sum pool {connection.pool.size[0]}x{connection.pool.size[1]}")
         return " ".join(words)
+    if isinstance(connection, Ruled):
+        return (f"{connection.rule} {_dims(connection.source_shape)} -> {_dims(connection.target_shape)}, about "
+                f"{connection.expected:.4g} synapses, seed {connection.seed}")
     return f"sparse {connection.sources} -> {connection.targets}, {connection.target.size} synapses"
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from ..errors import GraphError, MappingError
 from .connection import Projection, Sparse
 from .graph import Loops
+from .rules import Ruled
 
 
 class Wired(Protocol):
@@ -219,6 +220,8 @@ def hops(graph: Wired, lag: Mapping[str, int]) -> tuple[int, ...]:
 
 def longest_delay(connection: object) -> int:
     """The largest extra delay of a single synapse, in steps."""
+    if isinstance(connection, Ruled):
+        return connection.longest_delay
     return int(connection.delay.max()) if isinstance(connection, Sparse) and connection.delay.size else 0
 
 

@@ -14,13 +14,13 @@ import numpy as np
 
 from ..errors import CheckError, MappingError, S2NirWarning, needs
 from ..fixedpoint import Arithmetic
-from ..graph import Loops, Reset, apply, data_order
+from ..graph import Loops, Reset, Ruled, apply, data_order
 from ..machine import Application, Chip, SpiNNaker2
 from ..quantize import Network
 from .check import check
 from .image import CoreImage, MachineImage, PopulationInfo
 from .keys import Allot
-from .memory import neuron_keys, rows_into, write
+from .memory import keyed, write
 from .minimise import Minimise
 from .net import heard
 from .partition import Partition
@@ -28,6 +28,7 @@ from .place import Place
 from .placement import Placement, lay
 from .placement import check as check_placement
 from .route import Route
+from .rows import Into, numbering
 from .tables import Table, minimised, refuse_overfull, tables
 from .trees import check as check_trees
 from .trees import grow
@@ -124,8 +125,11 @@ def headroom(network: Network, max_count: int) -> None:
         bound = np.zeros(p.size)
         for q in network.into(p.name):
             c = q.connection
-            whole = replace(c, weight=np.abs(c.weight.astype(np.float64)))
             packets = max_count if network[q.source].is_input else 1
+            if isinstance(c, Ruled):
+                bound += packets * c.most * c.largest
+                continue
+            whole = replace(c, weight=np.abs(c.weight.astype(np.float64)))
             bound += packets * apply(whole, np.ones((1, c.sources)))[0]
         if bound.size and bound.max() >= 2**31:
             raise MappingError(
@@ -140,18 +144,18 @@ def _cores(
 ) -> list[CoreImage]:
     """The memory of every core, in the order of the wiring."""
     members, blocks = placement.wiring.members, placement.blocks
-    keys = {n: neuron_keys(placement.slices[n], blocks, m) for n, m in members.items()}
+    keys, numbers = keyed(placement.wiring, placement.slices, blocks), numbering(placement.wiring)
     hears = heard(placement.wiring, placement.slices)
     cores = []
     for name, member in members.items():
         lag = member.lag if onset == "aligned" and member.relay_of is None else 0
-        rows = rows_into(name, placement.wiring, keys)
+        rows = Into(placement.wiring, name, placement.slices[name], numbers)
         for i, s in enumerate(placement.slices[name]):
             convs = [(link, [(o, blocks[o]) for o in near]) for link, near in hears.get(s, ())]
             relayed = None
             if member.relay_of is not None:
                 relayed = blocks[placement.slices[member.relay_of][i]]
-            memory = write(s, member, blocks[s], arithmetic, lag, rows, convs, relayed, kept)
+            memory = write(s, member, blocks[s], arithmetic, lag, rows.of(i), keys, convs, relayed, kept)
             chip, pe = placement.cores[s]
             app = member.application
             cores.append(CoreImage(chip=chip, pe=pe, application=app.name, memory=memory, window=app.window))

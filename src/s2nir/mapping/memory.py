@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,8 @@ from .layout import (
     pack_words,
 )
 from .partition import Slice
-from .wiring import Link, Member, Wiring, as_rows
+from .rows import Rows
+from .wiring import Link, Member, Wiring
 
 RESETS = {
     Reset.NONE: RESET_NONE,
@@ -47,14 +48,18 @@ RESETS = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Rows:
-    """Synapses into one member, with the keys of their sources, sorted by key, target and delay."""
+class Keyed(NamedTuple):
+    """key : int64, of every neuron of the wiring (rows.Numbering); held : int32, as many zeros, for sorting with."""
 
     key: NDArray[np.int64]
-    target: NDArray[np.int64]
-    weight: NDArray[np.int64]
-    delay: NDArray[np.int64]
+    held: NDArray[np.int32]
+
+
+def keyed(wiring: Wiring, slices: Mapping[str, tuple[Slice, ...]], blocks: Mapping[Slice, KeyBlock]) -> Keyed:
+    """The keys of all neurons."""
+    parts = [neuron_keys(slices[name], blocks, member) for name, member in wiring.members.items()]
+    key = np.concatenate([np.zeros(0, np.int64), *parts])
+    return Keyed(key, np.zeros(key.size, np.int32))
 
 
 def neuron_keys(slices: tuple[Slice, ...], blocks: Mapping[Slice, KeyBlock], member: Member) -> NDArray[np.int64]:
@@ -65,18 +70,6 @@ def neuron_keys(slices: tuple[Slice, ...], blocks: Mapping[Slice, KeyBlock], mem
     return keys
 
 
-def rows_into(name: str, wiring: Wiring, keys: Mapping[str, NDArray[np.int64]]) -> Rows:
-    """Every synapse into a member that goes by rows."""
-    parts = [np.zeros((4, 0), np.int64)]
-    for link in wiring.links:
-        if link.target == name and not isinstance(link.connection, Conv):
-            source, target, weight, delay = as_rows(link)
-            parts.append(np.stack([keys[link.source][source], target, weight, delay]))
-    key, target, weight, delay = np.concatenate(parts, axis=1)
-    order = np.lexsort((delay, target, key))
-    return Rows(key=key[order], target=target[order], weight=weight[order], delay=delay[order])
-
-
 def write(
     s: Slice,
     member: Member,
@@ -84,20 +77,20 @@ def write(
     arithmetic: Arithmetic,
     onset: int,
     rows: Rows,
+    keys: Keyed,
     convs: list[tuple[Link, list[tuple[Slice, KeyBlock]]]],
     relayed: KeyBlock | None,
     kept: tuple[int, tuple[str, ...]],
 ) -> NDArray[np.uint8]:
     """One core's memory.
 
-    rows : synapses into the whole member; convs : convolutions into it, with the source slices that reach this slice
+    rows : synapses into it; keys : of all neurons
+    convs : convolutions into the member, with the source slices that reach this slice
     relayed : keys of the slice whose packets a relay passes on; kept : ticks and what is recorded
     """
     app, p = member.application, member.population
     delay_word = app.word is Word.DELAY
-    local = np.full(member.size, -1, np.int64)
-    local[s.neurons(member.view)] = np.arange(s.size)
-    table, row_data = _rows(rows, local, delay_word)
+    table, row_data = _rows(rows, keys, delay_word)
     entries, geometries, kernels = _convolutions(s, convs)
     if relayed is not None:
         entries = np.array([pack_conv_entry(relayed.base, relayed.bits, 0, (0, 1, 0, 1, 0, 1))], CONV_ENTRY)  # no box
@@ -126,26 +119,24 @@ def write(
     return np.concatenate([descriptor.view(np.uint8), *parts])
 
 
-def _rows(rows: Rows, local: NDArray[np.int64], delay_word: bool) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
-    """The population table and the synapse rows of the neurons that `local` numbers."""
-    mine = local[rows.target] >= 0
-    key, target = rows.key[mine], local[rows.target[mine]]
-    order = np.lexsort((rows.delay[mine], target, key))
-    key, target = key[order], target[order]
-    words = pack_words(rows.weight[mine][order], rows.delay[mine][order], target, delay_word)
-    keys, first, count = np.unique(key, return_index=True, return_counts=True)
-    size = ROW_HEADER.itemsize + 4 * -(-count // 2)
-    offset = np.concatenate([[0], np.cumsum(size)])
-    table = np.zeros(keys.size, TABLE_ENTRY)
-    table["key"], table["offset"], table["count"] = keys, offset[:-1], count
-    data = np.zeros(int(offset[-1]) // 2, "<u2")
-    head = np.zeros(keys.size, ROW_HEADER)
-    head["key"], head["count"] = keys, count
-    at = (offset[:-1, np.newaxis] // 2 + np.arange(6)).ravel()
-    data[at] = head.view("<u2").ravel()
-    row = np.repeat(np.arange(keys.size), count)
-    data[offset[row] // 2 + 6 + np.arange(key.size) - first[row]] = words
-    return table, data.view(np.uint8)
+def _rows(rows: Rows, keys: Keyed, delay_word: bool) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
+    """The population table and the synapse rows."""
+    if not rows.source.size:
+        return np.zeros(0, TABLE_ENTRY), np.zeros(0, np.uint8)
+    from .row_kernels import arrange
+
+    weight, delay, target = (column.astype(np.int64) for column in (rows.weight, rows.delay, rows.target))
+    words = pack_words(weight, delay, target, delay_word)
+    header = ROW_HEADER.itemsize // 2
+    source, first, count, data = arrange(
+        rows.source, rows.target, rows.delay, words, keys.key, keys.held, header
+    )
+    table = np.zeros(source.size, TABLE_ENTRY)
+    table["key"], table["offset"], table["count"] = keys.key[source], 2 * first, count
+    head = np.zeros(source.size, ROW_HEADER)
+    head["key"], head["count"] = keys.key[source], count
+    data[(first[:, np.newaxis] + np.arange(header)).ravel()] = head.view("<u2").ravel()
+    return table, data.astype("<u2", copy=False).view(np.uint8)
 
 
 def _convolutions(

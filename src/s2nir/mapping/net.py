@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..graph import Conv
+from ..graph import Conv, Ruled
 from ..values import freeze_fields
 from .partition import Slice
-from .wiring import Link, Wiring, as_rows
+from .rows import owners
+from .wiring import Link, Member, Wiring, as_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -50,10 +51,12 @@ def net(wiring: Wiring, slices: Mapping[str, tuple[Slice, ...]]) -> Net:
         from_, into = slices[link.source], slices[link.target]
         if isinstance(link.connection, Conv):
             s, t = np.nonzero(touching(link.connection, from_, into))
+        elif isinstance(link.connection, Ruled):
+            s, t = _ruled(link, wiring.members, from_, into)
         else:
             source, target, _, _ = as_rows(link)
-            of = _owner(wiring, from_, link.source)[source]
-            joined = np.unique(of * len(into) + _owner(wiring, into, link.target)[target])
+            of, to = _owner(wiring.members[link.source], from_), _owner(wiring.members[link.target], into)
+            joined = np.unique(of[source] * len(into) + to[target])
             s, t = joined // max(len(into), 1), joined % max(len(into), 1)
         pairs.append(np.stack([first[link.source] + s, first[link.target] + t]))
     for name, member in wiring.members.items():
@@ -71,13 +74,22 @@ def net(wiring: Wiring, slices: Mapping[str, tuple[Slice, ...]]) -> Net:
     )
 
 
-def _owner(wiring: Wiring, slices: tuple[Slice, ...], name: str) -> NDArray[np.int64]:
+def _owner(member: Member, slices: tuple[Slice, ...]) -> NDArray[np.int64]:
     """The slice of every neuron of a member, by place in its slices."""
-    member = wiring.members[name]
-    owner = np.empty(member.size, np.int64)
-    for i, s in enumerate(slices):
-        owner[s.neurons(member.view)] = i
-    return owner
+    return owners(slices, member.view, member.size)[0].astype(np.int64)
+
+
+def _ruled(
+    link: Link, members: Mapping[str, Member], from_: tuple[Slice, ...], into: tuple[Slice, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of slices that a rule joins, by writing out what each target slice hears."""
+    from .row_kernels import distinct
+
+    owner, seen = _owner(members[link.source], from_), np.zeros(len(from_), np.uint8)
+    view = members[link.target].view
+    heard = [distinct(owner[link.connection.into(s.neurons(view)).source], seen) for s in into]
+    return (np.concatenate([np.zeros(0, np.int64), *heard]),
+            np.repeat(np.arange(len(into)), [h.size for h in heard]))
 
 
 def heard(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MappingError, S2NirWarning
-from ..graph import Conv
+from ..graph import Conv, Ruled
 from ..machine import TICK_S, Word, record_bytes
 from .wiring import Link, Member, View, Wiring, as_rows
 
@@ -100,12 +100,13 @@ class Partition:
 
     def _cut(self, member: Member, cost: Cost) -> tuple[Slice, ...]:
         cost.refuse_what_never_fits(member)
-        cuts = list(_cuts(member.view, self._cap(member), max(self.slices, 1), cost.convolves))
+        cuts = list(_cuts(member.view, self._cap(member), max(self.slices, 1), cost.convolves, cost.sheet))
         best = _first(cuts, lambda cut: cost.fits(cut, self.tick)) or cost.by_bytes_alone(cuts, member, self.tick)
+        best = cost.verified(cuts, best)
         if self.share < 1:
             most = max(s.size for s in boxes(member, best))
             target = max(1, int(most * self.share))
-            best = next(_cuts(member.view, target, max(self.slices, 1), cost.convolves))
+            best = next(_cuts(member.view, target, max(self.slices, 1), cost.convolves, cost.sheet))
         return boxes(member, best)
 
     def _cap(self, member: Member) -> int:
@@ -150,11 +151,12 @@ def _parts(n: int) -> list[int]:
     return [-(-n // size) for size in largest]
 
 
-def _cuts(view: View, cap: int, least: int, channels: bool) -> Iterator[tuple[int, int, int]]:
+def _cuts(view: View, cap: int, least: int, channels: bool, sheet: bool = False) -> Iterator[tuple[int, int, int]]:
     """Cuts with boxes of at most `cap` neurons, fewest slices first; of equals, channels and columns stay whole.
 
     Without a convolution (`channels` False) only rows and columns matter as much as channels do, and the order is the
-    same: it keeps neighbours on one core, which shortens tables of the convolutions that listen.
+    same: it keeps neighbours on one core, which shortens tables of the convolutions that listen. The tiles of a sheet
+    are nearly square: then each hears, and is heard by, the fewest others.
     """
     size = int(np.prod(view))
     least = min(least, size)
@@ -164,7 +166,9 @@ def _cuts(view: View, cap: int, least: int, channels: bool) -> Iterator[tuple[in
             for kx in _parts(view[2]):
                 most = -(-view[0] // kc) * -(-view[1] // ky) * -(-view[2] // kx)
                 if most <= cap and kc * ky * kx >= least:
-                    found.append((kc * ky * kx, kc if channels else -ky, kx, (kc, ky, kx)))
+                    tile = -(-view[1] // ky), -(-view[2] // kx)
+                    stretch = (sum(tile) / 2) ** 2 / (tile[0] * tile[1]) if sheet else 1.0
+                    found.append((kc * ky * kx * stretch**0.25, kc if channels else -ky, kx, (kc, ky, kx)))
     if not found:
         found = [(size, 0, 0, view)]
     for *_, cut in sorted(found):
@@ -181,13 +185,17 @@ class Cost:
         self.member, self.app = member, member.application
         self.convs = [k for k in links if isinstance(k.connection, Conv)]
         self.convolves = bool(self.convs)
-        rows = [(k.source, as_rows(k)) for k in links if not isinstance(k.connection, Conv)]
+        self.ruled: list[Ruled] = [k.connection for k in links if isinstance(k.connection, Ruled)]
+        self.sheet = any(c.sheet for c in self.ruled) or (not self.convs and len(member.population.shape) == 2
+                                                         and member.view[1] > 1)
+        rows = [(k.source, as_rows(k)) for k in links if not isinstance(k.connection, Conv | Ruled)]
         first = np.cumsum([0] + [members[name].size for name, _ in rows])
         self.sources = int(first[-1])
         parts = [f + r[0] for f, (_, r) in zip(first, rows, strict=False)]
         self.source = np.concatenate([np.zeros(0, np.int64), *parts])
         self.target = np.concatenate([np.zeros(0, np.int64), *(r[1] for _, r in rows)])
         self.ticks, self.record = ticks, record
+        self.count = np.zeros(max((c.sources for c in self.ruled), default=0), np.int32)
 
     def neuron_bytes(self, n: int) -> int:
         """Bytes of n neurons, with their records."""
@@ -206,10 +214,9 @@ class Cost:
         """Bytes, cycles and packets per tick, by slice."""
         slices = boxes(self.member, cut)
         owner = np.empty(self.member.size, np.int64)
-        sizes = np.empty(len(slices), np.int64)
-        for i, s in enumerate(slices):
+        sizes = np.array([s.size for s in slices], np.int64)
+        for i, s in enumerate(slices if self.source.size else ()):
             owner[s.neurons(self.member.view)] = i
-            sizes[i] = s.size
         app, n = self.app, len(slices)
         held = np.full(n, app.descriptor_bytes) + np.array([self.neuron_bytes(int(k)) for k in sizes])
         packets, events = np.zeros(n), np.zeros(n)
@@ -220,6 +227,9 @@ class Cost:
             held = held + np.bincount(at, words, n).astype(np.int64)
             packets += np.bincount(at, minlength=n)
             events += np.bincount(at, count, n)
+        if self.ruled:
+            worst = max(self._ruled(slices[i]) for i in _some(sizes))
+            held, packets, events = held + worst[0], packets + worst[1], events + worst[2]
         for link in self.convs:
             c = link.connection
             assert isinstance(c, Conv)
@@ -237,6 +247,40 @@ class Cost:
             + load * (app.cycles_per_packet * packets + app.cycles_per_synapse * events)
         )
         return held, cycles, load * packets
+
+    def _ruled(self, s: Slice) -> tuple[int, int, int]:
+        """(bytes, rows, synapses) that rules give one slice; rows of one source by several rules count apart."""
+        from .row_kernels import sizes
+
+        app, neurons = self.app, s.neurons(self.member.view)
+        held = heard = events = 0
+        for c in self.ruled:
+            source = c.into(neurons).source
+            rows, words = sizes(source, self.count[: c.sources])
+            held += rows * (app.table_entry_bytes + app.row_header_bytes) + 2 * words
+            heard, events = heard + rows, events + source.size
+        return int(held), int(heard), int(events)
+
+    def verified(self, cuts: list[tuple[int, int, int]], best: tuple[int, int, int]) -> tuple[int, int, int]:
+        """The cut, or the next finer one whose every slice fits: rules were only asked about some slices.
+
+        Raises
+        ------
+        MappingError
+            where none does.
+        """
+        if not self.ruled:
+            return best
+        for cut in cuts[cuts.index(best) :] if best in cuts else [best]:
+            rest = self.app.window - self.demand(cut)[0].max() + self._worst(cut)
+            if all(self._ruled(s)[0] <= rest for s in boxes(self.member, cut)):
+                return cut
+        raise self._no_cut()
+
+    def _worst(self, cut: tuple[int, int, int]) -> int:
+        """Bytes that rules give the worst of the slices that `demand` asks about."""
+        slices = boxes(self.member, cut)
+        return max(self._ruled(slices[i])[0] for i in _some(np.array([s.size for s in slices])))
 
     def fits(self, cut: tuple[int, ...], tick: float) -> bool:
         held, cycles, packets = self.demand(cut)
@@ -257,6 +301,7 @@ class Cost:
         alone = app.descriptor_bytes + self.neuron_bytes(1)
         heard = np.unique(self.target * self.sources + self.source) if self.source.size else self.source
         fan = int(np.bincount(heard // self.sources).max()) if heard.size else 0
+        fan += max((self._alone(n) for n in _some(np.ones(member.size))), default=0) if self.ruled else 0
         each = app.table_entry_bytes + app.row_header_bytes + 4
         kernels = 0
         for link in self.convs:
@@ -281,11 +326,7 @@ class Cost:
         app = self.app
         best = _first(cuts, lambda cut: bool(self.demand(cut)[0].max() <= app.window))
         if best is None:
-            raise MappingError(
-                f"{member.name}: no cut of it fits a core's {app.window} bytes with room for the tables of its "
-                "convolutions. What would help: fewer channels, a smaller kernel, or a larger data window (window=).",
-                rule="does-not-fit",
-            )
+            raise self._no_cut()
         warnings.warn(
             f"{member.name}: with {app.activity:.0%} of its sources active in a tick, no cut keeps a core within "
             f"{tick * app.clock_hz:.0f} cycles and {app.fifo_packets} packets per tick; it is cut by bytes alone. See "
@@ -294,6 +335,26 @@ class Cost:
             stacklevel=2,
         )
         return best  # type: ignore[no-any-return]
+
+
+    def _no_cut(self) -> MappingError:
+        tables = "the tables of its convolutions" if self.convs else "its rows"
+        return MappingError(
+            f"{self.member.name}: no cut of it fits a core's {self.app.window} bytes with room for {tables}. What "
+            "would help: fewer channels, a smaller kernel, fewer inputs per neuron, or a larger data window (window=).",
+            rule="does-not-fit",
+        )
+
+    def _alone(self, neuron: int) -> int:
+        """Sources that one neuron hears by rules."""
+        one = np.array([neuron])
+        return sum(int(np.unique(c.into(one).source).size) for c in self.ruled)
+
+
+def _some(sizes: NDArray[Any]) -> list[int]:
+    """Slices to ask a rule about: of the largest ones, the first, the last, the middle, and some between."""
+    largest = np.flatnonzero(sizes == sizes.max())
+    return sorted({int(largest[k]) for k in np.linspace(0, largest.size - 1, 9).astype(int)})
 
 
 def _heard(conv: Conv, s: Slice) -> int:

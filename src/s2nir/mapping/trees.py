@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..graph import apply
-from ..machine import LINKS
+from ..graph import Ruled, apply
+from ..machine import LINKS, PES
 from ..values import Noun, freeze_fields
 from .partition import Slice
 from .placement import Placement
 from .route import Flow, NearestNeighbour, Route, Trees
+
+SENT = 1 << 24  # neurons x slices that packets are sent of at once, in the check
+ROUTERS = 1 << 17  # route words taken apart at once
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
@@ -66,34 +69,72 @@ def check(trees: RouteTrees, placement: Placement) -> Iterator[str]:
     What a slice has synapses to is found by sending one packet from all of its neurons through the weights. That no
     core is reached in vain is for the check of the image, which knows what cores hold.
     """
-    needed: dict[Slice, set[Slice]] = {}
-    for link in placement.wiring.links:
-        source = placement.wiring.members[link.source]
-        target = placement.wiring.members[link.target]
-        ones = np.zeros((len(placement.slices[link.source]), source.size))
-        for row, s in zip(ones, placement.slices[link.source], strict=True):
-            row[s.neurons(source.view)] = 1
-        weights = replace(link.connection, weight=np.abs(link.connection.weight.astype(np.float64)))
-        for s, arriving in zip(placement.slices[link.source], apply(weights, ones), strict=True):
-            for other in placement.slices[link.target]:
-                if arriving[other.neurons(target.view)].any():
-                    needed.setdefault(s, set()).add(other)
-    for name, member in placement.wiring.members.items():
-        for a, b in zip(placement.slices.get(member.relay_of or "", ()), placement.slices[name], strict=False):
-            needed.setdefault(a, set()).add(b)
     number = {s: i for i, s in enumerate(trees.slices)}
-    for s, others in sorted(needed.items()):
-        reached = set(trees.cores(number[s]))
-        for other in sorted(others):
-            if placement.cores[other] not in reached:
-                yield f"{s}: does not reach {other}, which it has synapses to"
-    used = set(placement.cores.values())
+    chip, pe = placement.places
+    core = chip.astype(np.int64) * PES + pe
+    reached = _reached(trees)
+    for source, target in _needed(placement, number):
+        missed = ~np.isin(source * (len(trees.chip) * PES) + core[target], reached)
+        for a, b in zip(source[missed].tolist(), target[missed].tolist(), strict=True):
+            yield f"{trees.slices[a]}: does not reach {trees.slices[b]}, which it has synapses to"
+    vain = reached[~np.isin(reached % (len(trees.chip) * PES), core)]
+    for code in vain.tolist():
+        s, at = divmod(code, len(trees.chip) * PES)
+        where = tuple(trees.chip[at // PES].tolist()), at % PES
+        yield f"{trees.slices[s]}: reaches {where}, where nothing is"
     for i, s in enumerate(trees.slices):
-        yield from (f"{s}: {breach}" for breach in _broken(trees.trees, i, placement, used))
+        yield from (f"{s}: {breach}" for breach in _broken(trees.trees, i, placement, int(chip[i])))
 
 
-def _broken(trees: Trees, source: int, placement: Placement, used: set[tuple[tuple[int, int], int]]) -> Iterator[str]:
-    """Whether a packet that follows one tree comes to each of its routers once, and only to cores that are used."""
+def _reached(trees: RouteTrees) -> NDArray[np.int64]:
+    """Every core that a tree reaches, as (source x chips + chip) x PES + PE; rising."""
+    t, found = trees.trees, [np.zeros(0, np.int64)]
+    first = t.source * len(trees.chip) + t.chip
+    for lo in range(0, t.chip.size, ROUTERS):
+        here = slice(lo, lo + ROUTERS)
+        row, bit = np.nonzero(np.unpackbits(t.route[here], axis=1, bitorder="little"))
+        core = bit >= LINKS
+        found.append(first[here][row[core]] * PES + bit[core] - LINKS)
+    return np.sort(np.concatenate(found))
+
+
+def _needed(
+    placement: Placement, number: Mapping[Slice, int]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Pairs of slices of which the second hears the first, a part of them at a time."""
+    members, slices = placement.wiring.members, placement.slices
+    for link in placement.wiring.links:
+        from_, into = slices[link.source], slices[link.target]
+        source, target = members[link.source], members[link.target]
+        of, to = (np.array([number[s] for s in part], np.int64) for part in (from_, into))
+        if isinstance(link.connection, Ruled):
+            owner = np.empty(source.size, np.int64)
+            for k, s in zip(of, from_, strict=True):
+                owner[s.neurons(source.view)] = k
+            for k, s in zip(to, into, strict=True):
+                heard = np.unique(owner[link.connection.into(s.neurons(target.view)).source])
+                yield heard, np.full(heard.size, k)
+            continue
+        owner = np.empty(target.size, np.int64)
+        for j, s in enumerate(into):
+            owner[s.neurons(target.view)] = j
+        weights = replace(link.connection, weight=np.abs(link.connection.weight.astype(np.float64)))
+        some = max(1, SENT // max(source.size, target.size))
+        for lo in range(0, len(from_), some):
+            ones = np.zeros((len(from_[lo : lo + some]), source.size))
+            for row, s in zip(ones, from_[lo : lo + some], strict=True):
+                row[s.neurons(source.view)] = 1
+            row, neuron = np.nonzero(apply(weights, ones))
+            pair = np.unique(row * len(into) + owner[neuron])
+            yield of[lo + pair // len(into)], to[pair % len(into)]
+    for name, member in members.items():
+        if member.relay_of is not None:
+            yield (np.array([number[s] for s in slices[member.relay_of]], np.int64),
+                   np.array([number[s] for s in slices[name]], np.int64))
+
+
+def _broken(trees: Trees, source: int, placement: Placement, begins: int) -> Iterator[str]:
+    """Whether a packet that follows one tree comes to each of its routers once."""
     t = placement.machine.topology
     here = range(int(trees.start[source]), int(trees.start[source + 1]))
     at = {int(trees.chip[r]): r for r in here}
@@ -101,25 +142,22 @@ def _broken(trees: Trees, source: int, placement: Placement, used: set[tuple[tup
         return
     if len(at) != len(here):
         yield "passes a chip twice"
-    if trees.chip[here[0]] != placement.places[0][source]:
+    if trees.chip[here[0]] != begins:
         yield "does not begin on the chip of its source"
     came, ways = {here[0]}, [here[0]]
     while ways:
         r = ways.pop()
         chip = int(trees.chip[r])
-        for bit in trees.bits(r).tolist():
-            if bit >= LINKS:
-                x, y = t.chip[chip].tolist()
-                if ((x, y), bit - LINKS) not in used:
-                    yield f"reaches {((x, y), bit - LINKS)}, where nothing is"
+        for link in range(LINKS):
+            if not trees.route[r, 0] >> link & 1:
                 continue
-            there = int(t.neighbour[chip, bit])
+            there = int(t.neighbour[chip, link])
             if there < 0:
-                yield f"takes the link {bit} of chip {tuple(t.chip[chip].tolist())}, which is not there"
+                yield f"takes the link {link} of chip {tuple(t.chip[chip].tolist())}, which is not there"
             elif there not in at or at[there] in came:
                 yield f"comes to chip {tuple(t.chip[there].tolist())} where it ends, or twice"
             else:
-                if trees.arrives[at[there]] != (bit + LINKS // 2) % LINKS:
+                if trees.arrives[at[there]] != (link + LINKS // 2) % LINKS:
                     yield f"arrives at chip {tuple(t.chip[there].tolist())} by another link than it says"
                 came.add(at[there])
                 ways.append(at[there])

@@ -8,29 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MappingError
-from ..graph import Connection, Conv, Dense, Loops, Sparse, hops, lags, synapses
+from ..graph import Connection, Conv, Dense, Loops, Ruled, Sparse, hops, lags, longest_delay, synapses
 from ..machine import APPLICATIONS, Application, Word
-from ..quantize import IntPopulation, Network
+from ..quantize import IntPopulation, Network, largest
 
 View = tuple[int, int, int]
 EXPANDED = 1 << 26  # synapses that a convolution may be written out to
+WRITTEN = 1 << 21  # synapses of a rule that are written out at once; of more, one core at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Link:
     """Spikes of `source` (a population or a relay) to `target`: synapses act `delay` ticks later than without.
 
-    delay : int for a Dense or Conv; a Sparse adds its own per synapse
+    delay : int for a Dense or Conv; a Sparse or a Ruled adds its own per synapse
     """
 
     source: str
     target: str
-    connection: Connection
+    connection: Any
     delay: int
 
 
@@ -119,11 +121,17 @@ def _view(p: IntPopulation, network: Network) -> View:
     for q in network.projections:
         if isinstance(q.connection, Conv) and q.source == p.name:
             return q.connection.in_shape
+    if len(p.shape) == 2 and any(
+        isinstance(q.connection, Ruled) and p.name in (q.source, q.target) for q in network.projections
+    ):
+        return (1, p.shape[0], p.shape[1])  # a sheet is cut into tiles
     return (p.shape[0], p.shape[1], p.shape[2]) if len(p.shape) == 3 else (1, 1, p.size)
 
 
-def _fitting(connection: Connection, source: View, target: View) -> Connection:
-    """A convolution whose shapes are those of the views, or one written out as rows."""
+def _fitting(connection: Any, source: View, target: View) -> Any:
+    """A convolution whose shapes are those of the views, or one written out as rows; a rule, written out if small."""
+    if isinstance(connection, Ruled):
+        return connection if connection.expected > WRITTEN else as_sparse(connection.written())
     if not isinstance(connection, Conv):
         return connection
     if connection.in_shape == source and connection.out_shape == target and _encodable(connection):
@@ -187,8 +195,8 @@ def _application(p: IntPopulation, network: Network, hop: tuple[int, ...], given
         return APPLICATIONS["spike_list"]
     ways = [(q, h) for q, h in zip(network.projections, hop, strict=True) if q.target == p.name]
     conv = any(isinstance(q.connection, Conv) for q, _ in ways)
-    peak = max((int(np.abs(q.connection.weight.astype(np.int64)).max(initial=0)) for q, _ in ways), default=0)
-    waits = any(h > 1 or (isinstance(q.connection, Sparse) and q.connection.delay.any()) for q, h in ways)
+    peak = max((largest(q.connection) for q, _ in ways), default=0)
+    waits = any(h > 1 or longest_delay(q.connection) > 0 for q, h in ways)
     stem = "lif_curr_exp" if p.current_based else "lif"
     if isinstance(given, Application):
         if given.name in ("relay", "spike_list"):
@@ -208,8 +216,16 @@ def _application(p: IntPopulation, network: Network, hop: tuple[int, ...], given
     return _application(p, network, hop, APPLICATIONS[given])
 
 
-def _split(connection: Connection, hop: int, limit: int) -> list[tuple[Connection, int, int]]:
+def _split(connection: Any, hop: int, limit: int) -> list[tuple[Any, int, int]]:
     """A connection in parts of one relay depth: (part, relays, delay of the part); a Sparse keeps its own delays."""
+    if isinstance(connection, Ruled) and connection.longest_delay:
+        if hop - 1 + connection.longest_delay > limit:
+            raise MappingError(
+                f"a rule with delays of up to {connection.longest_delay} steps and {connection.expected:.3g} synapses: "
+                f"its synapse words hold {limit}, and so many are not split among relays. Use shorter delays, or one "
+                "delay for all.", rule="too-many-relays",
+            )
+        return [(connection, 0, hop - 1)]
     if not isinstance(connection, Sparse) or not connection.delay.any():
         held = 0 if isinstance(connection, Conv) else min(hop - 1, limit)
         return [(connection, hop - 1 - held, held)]

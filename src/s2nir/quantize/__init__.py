@@ -2,7 +2,7 @@
 
 from .board import board_faults
 from .calibrate import Calibration, calibrate
-from .network import IntPopulation, Network, check
+from .network import IntPopulation, Network, check, largest
 from .ptq import int_population, quantize
 from .scheme import PTQ, QAT, BiasPath, Overflow, Per, ScaleRule, Threshold
 
@@ -21,5 +21,6 @@ __all__ = [
     "calibrate",
     "check",
     "int_population",
+    "largest",
     "quantize",
 ]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import QuantizeError
 from ..events import to_arrays
-from ..graph import Graph, arriving, simulate, timing
+from ..graph import Graph, arriving, simulate, timing, written_out
 from .scales import integer_weights, per_weight, percentile_scales, units
 from .scheme import AUTO_CANDIDATES, PTQ
 
@@ -55,6 +55,7 @@ def calibrate(graph: Graph, data: Any, scheme: PTQ) -> Calibration:
     QuantizeError
         where there is no data.
     """
+    graph = written_out(graph)
     candidates = AUTO_CANDIDATES if scheme.percentile == "auto" else ()
     wrong = {
         p.name: {c: _differences(graph, p.name, dataclasses.replace(scheme, percentile=c)) for c in candidates}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import QuantizeError
 from ..fixedpoint import Arithmetic
-from ..graph import Compare, Conv, Dense, Integrator, Loops, Populations, Projection, Reset, Sparse, data_order
+from ..graph import Compare, Conv, Dense, Integrator, Loops, Populations, Projection, Reset, Ruled, Sparse, data_order
 from ..values import FrozenMap, freeze
 
 STATE = ("threshold", "decay", "offset", "v_reset", "syn_decay", "bias")
@@ -117,10 +117,17 @@ class Network(Populations[IntPopulation]):
                 lines.append(f"  {p.name}: Input {dims}")
                 continue
             ways = self.into(p.name)
-            peak = max((int(np.abs(q.connection.weight.astype(np.int64)).max(initial=0)) for q in ways), default=0)
+            peak = max((largest(q.connection) for q in ways), default=0)
             lines.append(f"  {p.name}: {p.node} {dims}, |w| <= {peak}, scale {_span(p.scale)}, "
                          f"threshold {_span(p.threshold)}, decay {_span(p.decay)}, shift {p.shift}")
         return "\n".join(lines)
+
+
+def largest(connection: Any) -> int:
+    """The largest integer weight of a connection, in absolute value; of a rule, what none is over."""
+    if isinstance(connection, Ruled):
+        return int(connection.largest)
+    return int(np.abs(connection.weight.astype(np.int64)).max(initial=0))
 
 
 def _span(values: NDArray[Any] | None) -> str:
@@ -155,7 +162,10 @@ def check(network: Network) -> Iterator[str]:
         if q.source not in names or q.target not in names:
             yield f"{where}: names a population that does not exist"
             continue
-        if not isinstance(q.connection, Dense | Sparse | Conv) or q.connection.weight.dtype != np.int8:
+        if isinstance(q.connection, Ruled):
+            if q.connection.scale is None or not 0 < q.connection.scale < np.inf or q.connection.limit > 127:
+                yield f"{where}: a rule without a scale above 0, or over int8"
+        elif not isinstance(q.connection, Dense | Sparse | Conv) or q.connection.weight.dtype != np.int8:
             yield f"{where}: weights are not int8"
         elif (q.connection.weight == -128).any():
             yield f"{where}: weight -128 has no word"

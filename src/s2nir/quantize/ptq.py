@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ..errors import CheckError, QuantizeError, S2NirWarning, needs
 from ..fixedpoint import INT32_MAX, MAX_SHIFT, Arithmetic, to_decay, to_state
-from ..graph import Graph, Population, Projection, Reset, legal
+from ..graph import Graph, Population, Projection, Reset, Ruled, legal
 from .calibrate import Calibration, calibrate
-from .network import IntPopulation, Network, check
-from .scales import integer_weights, percentile_scales, units
+from .network import IntPopulation, Network, check, largest
+from .scales import integer_rule, integer_weights, percentile_scales, units
 from .scheme import PTQ, BiasPath, Overflow
 
 
@@ -92,6 +92,9 @@ def _weights(
     """The projections into one population with int8 weights, and how many weights were over the limit."""
     whole, over = [], 0
     for q in ways:
+        if isinstance(q.connection, Ruled):
+            whole.append(dataclasses.replace(q, connection=integer_rule(q.connection, float(scales[0]), scheme)))
+            continue
         weight, clipped = integer_weights(q.connection, unit, scales, scheme)
         whole.append(dataclasses.replace(q, connection=dataclasses.replace(q.connection, weight=weight)))
         over += clipped
@@ -180,12 +183,12 @@ def _warnings(
 ) -> list[str]:
     """Sentences on what quantization does to a population; those that change its behaviour also warn."""
     said, loud = [], []
-    total = sum(w.connection.weight.size for w in ways)
+    total = sum(int(c.expected) if isinstance(c, Ruled) else c.weight.size for c in (w.connection for w in ways))
     if over and scheme.overflow is Overflow.WRAP:
         loud.append(f"{p.name}: {over} of {total} weights are over {scheme.limit} and wrap around, as on a board today")
     elif over:
         said.append(f"{p.name}: {over} of {total} weights are over {scheme.limit} and are held there")
-    if total and not any(w.connection.weight.any() for w in ways):
+    if total and not any(largest(w.connection) for w in ways):
         loud.append(f"{p.name}: dead, all {total} weights become 0; use more bits or one scale per channel")
     if found is not None and p.spikes:
         if found.rates[p.name] == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import QuantizeError
-from ..fixedpoint import clip, to_integers, wrap
-from ..graph import Connection, Conv, Dense, Population, Projection
+from ..fixedpoint import Rounding, clip, to_integers, wrap
+from ..graph import Connection, Conv, Dense, Kernel, Population, Projection, Ruled
 from .scheme import PTQ, Overflow, Per
 
 
@@ -20,8 +21,9 @@ def units(population: Population, ways: Sequence[Projection], per: Per) -> NDArr
 
     With one scale per channel, a population that a convolution reaches has one per output channel (where convolutions
     count channels differently, one per the fewest neurons that hold whole channels of each), any other one per neuron.
+    A population that a rule leads into has one, as all its neurons draw from one law.
     """
-    if per is Per.POPULATION:
+    if per is Per.POPULATION or any(isinstance(q.connection, Ruled) for q in ways):
         return np.zeros(population.size, np.int64)
     channel = [q.connection.targets // q.connection.out_shape[0] for q in ways if isinstance(q.connection, Conv)]
     return np.arange(population.size) // math.lcm(1, *channel)
@@ -63,6 +65,8 @@ def _finite(ways: Sequence[Projection], scales: NDArray[np.float64]) -> NDArray[
 
 def _by_unit(connection: Connection, unit: NDArray[np.int64], count: int) -> Any:
     """Stored weights by unit: an array (units, weights) where all have as many, else a list of arrays."""
+    if isinstance(connection, Ruled):
+        return np.array(_of_law(connection)).reshape(1, -1)
     if count == 1:
         return connection.weight.reshape(1, -1)
     if isinstance(connection, Conv):
@@ -76,6 +80,16 @@ def _by_unit(connection: Connection, unit: NDArray[np.int64], count: int) -> Any
     return np.split(connection.weight[order], np.searchsorted(owner[order], np.arange(1, count)))
 
 
+def _of_law(connection: Ruled) -> NDArray[np.float64]:
+    """Weights that stand for those of a rule: what none is over, and those into its first targets, up to 2**20."""
+    if isinstance(connection.rule, Kernel):
+        return np.asarray(connection.rule.weights.ravel())
+    if isinstance(connection.weights, int | float):
+        return np.array([float(connection.weights)])
+    some = connection.into(np.arange(min(connection.targets, -(-(1 << 20) // max(1, connection.most)))))
+    return np.append(some.weight, connection.largest)
+
+
 def per_weight(connection: Connection, unit: NDArray[np.int64], scales: NDArray[np.float64]) -> NDArray[np.float64]:
     """The scale of every stored weight, in a shape that broadcasts against `connection.weight`."""
     if isinstance(connection, Conv):
@@ -84,6 +98,20 @@ def per_weight(connection: Connection, unit: NDArray[np.int64], scales: NDArray[
     if isinstance(connection, Dense):
         return scales[unit].reshape(-1, 1)
     return scales[unit[connection.target]]
+
+
+def integer_rule(connection: Ruled, scale: float, scheme: PTQ) -> Ruled:
+    """A rule whose weights are integers.
+
+    Raises
+    ------
+    QuantizeError
+        where the scheme truncates or wraps, as only weights that are written out can.
+    """
+    if scheme.rounding is not Rounding.HALF_EVEN or scheme.overflow is Overflow.WRAP:
+        raise QuantizeError("a connection by rule is rounded to the nearest integer and held at the limit; found "
+                            f"rounding {scheme.rounding}, overflow {scheme.overflow}. Use PTQ's own, or an array.")
+    return dataclasses.replace(connection, scale=scale, limit=scheme.limit)
 
 
 def integer_weights(

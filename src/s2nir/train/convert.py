@@ -133,7 +133,7 @@ def _largest_sum(q: Projection) -> int:
         return int(size.reshape(size.shape[0], -1).sum(axis=1).max(initial=0)) * taps
     if size.ndim == 2:
         return int(size.sum(axis=1).max(initial=0))
-    return int(np.bincount(c.target, weights=size, minlength=1).max(initial=0))  # type: ignore[union-attr]
+    return int(np.bincount(c.target, weights=size, minlength=1).max(initial=0))
 
 
 @torch.no_grad()

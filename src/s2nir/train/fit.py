@@ -11,6 +11,7 @@ import copy
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,13 @@ class _Run:
                 done = (epoch + at / len(order)) / o.epochs
                 for group in self.adam.param_groups:
                     group["lr"] = o.rate * 0.5 * (1 + float(np.cos(np.pi * done)))
-            shares: list[Tensor] = []
-            seen = None if o.activity is None else lambda _, s: shares.append(_share(s))
+            shares: dict[str, Tensor] = {}
+            seen = None if o.activity is None else partial(_keep_share, shares)
             spikes = over_time(self.module, _time_major(x[chosen], device), seen)
             loss = self.loss(spikes, torch.from_numpy(y[chosen]).to(device))
             if o.activity is not None:
-                over = torch.stack(shares[:-1]) - o.activity  # the last are the outputs, which the loss asks for
+                hidden = list(shares.values())[:-1]  # the last are the outputs, which the loss asks for
+                over = torch.stack(hidden) - o.activity
                 loss = loss + o.press * len(spikes) * over.clamp(min=0).square().sum(0).mean()
             self.adam.zero_grad()
             loss.backward()
@@ -169,9 +171,9 @@ class _Run:
         self.best, self.history = kept["best"], History(epochs=kept["epochs"], best=kept["at"])
 
 
-def _share(spikes: Tensor) -> Tensor:
-    """The mean over steps and neurons for each recording: (batch), of (steps, batch, *shape)."""
-    return spikes.flatten(2).mean((0, 2))
+def _keep_share(shares: dict[str, Tensor], name: str, spikes: Tensor) -> None:
+    """Keep the mean over steps and neurons for each recording: (batch), of (steps, batch, *shape)."""
+    shares[name] = spikes.flatten(2).mean((0, 2))
 
 
 def _time_major(x: NDArray[np.uint8], device: str) -> Tensor:
