@@ -161,3 +161,12 @@ def test_what_nir_has_no_words_for_is_refused():
     with pytest.raises(UnsupportedError, match="cannot turn a row into channels") as error:
         to_nir(graph)
     assert error.value.rule == "to-nir-shape"
+
+
+def test_an_output_named_as_its_population_does_not_take_its_place():
+    from s2nir import Connect, Neurons, build
+
+    graph = build({"in": 3, "a": Neurons(shape=3)}, [Connect(source="in", target="a", weight=np.eye(3))], outputs=["a"])
+    back = load(to_nir(graph))
+    assert [p.node for p in back.populations] == ["IF", "Input"]
+    assert list(back.outputs.values()) == ["a"]

@@ -97,7 +97,7 @@ def altered(stored, tmp_path, change):
 
 
 def other_schema(f):
-    f.attrs["schema"] = 3
+    f.attrs["schema"] = 4
 
 
 def no_schema(f):
@@ -144,7 +144,7 @@ def no_head(f):
 
 
 @pytest.mark.parametrize(("change", "what"), [
-    (other_schema, r"found image schema 3, this release reads 2\. Compile it anew"),
+    (other_schema, r"found image schema 4, this release reads 3\. Compile it anew"),
     (no_schema, "is damaged: its 'schema' cannot be read"),
     (no_digest, "is damaged: its 'digest' cannot be read"),
     (turned_weight, r"altered, its content has digest [0-9a-f]{12}, the file says [0-9a-f]{12}"),

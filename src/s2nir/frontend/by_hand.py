@@ -103,7 +103,8 @@ def build(
     populations : by name; a shape alone is an input
     projections : between them
     dt : seconds per step; needed where a neuron has a time constant
-    outputs : names of populations, or Output name -> population name; all that feed nothing, where not given
+    outputs : names of populations, or Output name -> population name; where not given, all that feed nothing: "out",
+        or "out_" and the name of each of several
     integrator, loops : as in `load`
     seed : of rules without a seed of their own
 
@@ -272,7 +273,8 @@ def _outputs(given: Any, made: tuple[Population, ...], ways: list[Projection]) -
     if given is None:
         fed = {q.source for q in ways if q.source != q.target}
         last = [p.name for p in made if not p.is_input and p.name not in fed]
-        return {n: n for n in last or [p.name for p in made if not p.is_input]}
+        last = last or [p.name for p in made if not p.is_input]
+        return {"out": last[0]} if len(last) == 1 else {f"out_{n}": n for n in last}
     if isinstance(given, str):
         raise LoadError(f"outputs: found {given!r}, needed a list of names")
     return dict(given) if isinstance(given, Mapping) else {str(n): str(n) for n in given}

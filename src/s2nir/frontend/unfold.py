@@ -46,14 +46,16 @@ class _Writer:
                 self.nodes[p.name] = RawNode(type="Input", fields={"shape": np.array(p.shape)})
             elif p.node != "Readout":
                 self._neuron(p)
+        named = {n: self._free(n) if n in self.nodes else n for n in self.graph.outputs}
         for output, name in self.graph.outputs.items():
-            self.nodes[output] = RawNode(type="Output", fields={"shape": np.array(self._shape(self.graph[name]))})
+            shape = np.array(self._shape(self.graph[name]))
+            self.nodes[named[output]] = RawNode(type="Output", fields={"shape": shape})
         for p in self.graph.populations:
             if not p.is_input:
                 self._into(p)
         for output, name in self.graph.outputs.items():
-            if output != name:
-                self.edges.append((name, output))
+            if named[output] != name:
+                self.edges.append((name, named[output]))
         return RawGraph(nodes=self.nodes, edges=self.edges, metadata=self._contract())
 
     def _contract(self) -> dict[str, object]:
@@ -155,11 +157,7 @@ class _Writer:
     def _string(self, source: str, chain: list[RawNode], target: str, name: str) -> None:
         at = source
         for node in chain:
-            fresh = base = f"{source}.to.{name}.{node.type.lower()}"
-            count = 1
-            while fresh in self.nodes or fresh in self._later():
-                count += 1
-                fresh = f"{base}_{count}"
+            fresh = self._free(f"{source}.to.{name}.{node.type.lower()}")
             self.nodes[fresh] = node
             self.edges.append((at, fresh))
             at = fresh
@@ -167,7 +165,12 @@ class _Writer:
             raise UnsupportedError("to-nir-shape", f"{at} -> {target}: NIR has no two edges between two nodes")
         self.edges.append((at, target))
 
-    def _later(self) -> set[str]:
-        return {p.name for p in self.graph.populations}
+    def _free(self, base: str) -> str:
+        """A name that no node has or will have."""
+        taken, fresh, count = {p.name for p in self.graph.populations} | self.nodes.keys(), base, 1
+        while fresh in taken:
+            count += 1
+            fresh = f"{base}_{count}"
+        return fresh
 
 

@@ -77,7 +77,7 @@ def heard(kind: Any, whole: Any, kernel: Any, seeds: Any, target: Any, source: A
     if kind == INDEGREE:
         i = 0
         while found < indegree:
-            s = np.int64((draw(begin, i) >> np.uint64(32)) * np.uint64(n) >> np.uint64(32))
+            s = int((draw(begin, i) >> np.uint64(32)) * np.uint64(n) >> np.uint64(32))
             if (autapses or s != target) and not seen[s]:
                 source[found], number[found] = s, i
                 found += 1

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..machine import LINKS
+from ..machine import LINKS, Chip
 from .image import CoreImage, MachineImage
 from .layout import REFRACTORY_SHIFT, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
 
@@ -77,30 +77,35 @@ def _core(where: str, core: CoreImage, r: Regions) -> Iterator[str]:
 
 def _rows(where: str, r: Regions) -> Iterator[str]:
     d, table = r.descriptor, r.table
-    keys = table["key"].astype(np.int64)
-    if (np.diff(keys) <= 0).any():
+    key, offset, count = (table[n].astype(np.int64) for n in ("key", "offset", "count"))
+    if (np.diff(key) <= 0).any():
         yield f"{where}: the population table is not in rising order of keys"
-    at = 0
-    for i in range(table.size):
-        key, offset, count = (int(table[i][n]) for n in ("key", "offset", "count"))
-        size = 12 + 4 * -(-count // 2)
-        if offset != at or offset + size > r.rows.size:
-            yield f"{where}: row of key {key:#x} starts at {offset}, expected {at}"
-            return
-        head = [int(w) for w in r.rows[offset : offset + 12].view("<u4")]
-        if head != [key, count, 0]:
-            yield f"{where}: row of key {key:#x} has header {head}, the table says {[key, count, 0]}"
-        words = r.rows[offset + 12 : offset + size].view("<u2")
-        if count % 2 and words[-1]:
-            yield f"{where}: row of key {key:#x} ends in a word that is not zero"
-        weight, _, target = unpack_words(words[:count], d.delay_word)
-        if (target >= d.neurons).any():
-            yield f"{where}: row of key {key:#x} names neuron {int(target.max())} of {d.neurons}"
-        if (weight == 0).any():
-            yield f"{where}: row of key {key:#x} holds a weight of zero"
-        at += size
-    if at != r.rows.size:
-        yield f"{where}: {r.rows.size - at} bytes of rows that no table entry names"
+    size = 12 + 4 * -(-count // 2)
+    expected = np.cumsum(size) - size
+    wrong = np.flatnonzero((offset != expected) | (offset + size > r.rows.size))
+    if wrong.size:
+        i = int(wrong[0])
+        yield f"{where}: row of key {int(key[i]):#x} starts at {int(offset[i])}, expected {int(expected[i])}"
+        return
+    if int(size.sum()) != r.rows.size:
+        yield f"{where}: {r.rows.size - int(size.sum())} bytes of rows that no table entry names"
+    if not table.size:
+        return
+    head = r.rows.view("<u4")[(offset[:, np.newaxis] // 4 + np.arange(3))]
+    said = np.stack([key, count, np.zeros_like(key)], axis=1)
+    for i in np.flatnonzero((head != said).any(axis=1)).tolist():
+        yield f"{where}: row of key {int(key[i]):#x} has header {head[i].tolist()}, the table says {said[i].tolist()}"
+    words = r.rows.view("<u2")
+    odd = np.flatnonzero(count % 2)
+    for i in odd[words[(offset + size)[odd] // 2 - 1] != 0].tolist():
+        yield f"{where}: row of key {int(key[i]):#x} ends in a word that is not zero"
+    row = np.repeat(np.arange(count.size), count)
+    place = offset[row] // 2 + 6 + np.arange(row.size) - (np.cumsum(count) - count)[row]
+    weight, _, target = unpack_words(words[place], d.delay_word)
+    for i in np.unique(row[target >= d.neurons]).tolist():
+        yield f"{where}: row of key {int(key[i]):#x} names neuron {int(target[row == i].max())} of {d.neurons}"
+    for i in np.unique(row[weight == 0]).tolist():
+        yield f"{where}: row of key {int(key[i]):#x} holds a weight of zero"
 
 
 def _convolutions(where: str, r: Regions) -> Iterator[str]:
@@ -161,95 +166,151 @@ def _directory(image: MachineImage, found: list[Regions]) -> Iterator[str]:
 def _routes(image: MachineImage, found: list[Regions]) -> Iterator[str]:
     """A packet of every key through the tables, and what the cores it reaches make of it."""
     heads = [r.descriptor for r in found]
-    blocks = sorted((d.key, d.neurons, 1 << d.key_bits, i) for i, d in enumerate(heads))
-    for (base, _, size, a), (after, _, _, b) in zip(blocks, blocks[1:], strict=False):
-        if base + size > after:
-            yield f"{_name(image.cores[a])} and {_name(image.cores[b])}: both own key {after:#x}"
-    reached: dict[int, set[int]] = {i: set() for i in range(len(found))}  # core -> source cores
-    where = {(c.chip, c.pe): i for i, c in enumerate(image.cores)}
-    hit = {chip: np.zeros(table.entries, bool) for chip, table in image.tables.items()}
+    base = np.array([d.key for d in heads], np.int64)
+    order = np.argsort(base, kind="stable")
+    end = base + np.array([1 << d.key_bits for d in heads], np.int64)
+    for a, b in zip(order, order[1:], strict=False):
+        if end[a] > base[b]:
+            yield f"{_name(image.cores[a])} and {_name(image.cores[b])}: both own key {int(base[b]):#x}"
     for chip, table in image.tables.items():
         if table.entries > image.machine.router_entries:
             yield f"chip {chip}: {table.entries} routing entries of {image.machine.router_entries}"
         if (table.key & ~table.mask).any():
             yield f"chip {chip}: an entry compares bits that its mask leaves out"
-    for block in blocks:
-        yield from _packet(image, block, where, hit, reached)
-    for chip in sorted(hit):
-        for e in np.flatnonzero(~hit[chip]):
-            yield f"chip {chip}: entry {e} matches no key in use"
+    walk = Walk(image, found)
+    yield from walk.breaches()
+    sources = walk.sources()
+    by_base, owner = base[order], order
     for i, r in enumerate(found):
-        yield from _arrivals(image, found, i, r, reached[i])
+        yield from _arrivals(image, found, (by_base, owner), i, r, sources[i])
 
 
-def _packet(
-    image: MachineImage, block: tuple[int, int, int, int], where: dict[tuple[tuple[int, int], int], int],
-    hit: dict[tuple[int, int], NDArray[np.bool_]], reached: dict[int, set[int]],
-) -> Iterator[str]:
-    """A packet of every key of one core, from router to router, over links that are there, to each core once."""
-    base, n, size, i = block
-    t = image.machine.topology
-    number = {(int(x), int(y)): k for k, (x, y) in enumerate(t.chip)}
-    keys = np.arange(base, base + n, dtype=np.int64).astype(np.uint32)
-    ways: list[tuple[tuple[int, int], int]] = [(image.cores[i].chip, -1)]
-    been = set()
-    while ways:
-        chip, came = ways.pop()
-        if chip in been:
-            yield f"chip {chip}: packets of key {base:#x} come by twice"
-            continue
-        been.add(chip)
-        table = image.tables.get(chip)
-        entries = np.full(n, -1) if table is None else table.lookup(keys)
-        routes = {b"" if e < 0 or table is None else table.route[e].tobytes() for e in np.unique(entries).tolist()}
-        if len(routes) != 1:
-            yield f"{_name(image.cores[i])}: its keys meet {len(routes)} different routes on chip {chip}"
-            continue
-        if table is None or entries[0] < 0:
-            if came < 0:
+class Walk:
+    """Packets of every key of every core from router to router, over links that are there, to each core once.
+
+    All packets that come to a chip in one hop are looked up together.
+    """
+
+    def __init__(self, image: MachineImage, found: list[Regions]) -> None:
+        self.image, self.heads = image, [r.descriptor for r in found]
+        self.t = image.machine.topology
+        self.number = {(int(x), int(y)): k for k, (x, y) in enumerate(self.t.chip)}
+        self.core = {(c.chip, c.pe): i for i, c in enumerate(image.cores)}
+        self.hit = {chip: np.zeros(table.entries, bool) for chip, table in image.tables.items()}
+        self.been: set[tuple[int, Chip]] = set()
+        self.reached: list[tuple[NDArray[np.int64], int]] = []  # source cores, core
+
+    def breaches(self) -> Iterator[str]:
+        """What goes wrong on the way, as sentences."""
+        ways: dict[tuple[Chip, int], list[int]] = {}
+        for i in np.argsort([d.key for d in self.heads], kind="stable").tolist():
+            ways.setdefault((self.image.cores[i].chip, -1), []).append(i)
+        while ways:
+            after: dict[tuple[Chip, int], list[int]] = {}
+            for (chip, came), blocks in sorted(ways.items()):
+                yield from self._arrive(chip, came, blocks, after)
+            ways = after
+        for chip in sorted(self.hit):
+            for e in np.flatnonzero(~self.hit[chip]):
+                yield f"chip {chip}: entry {e} matches no key in use"
+
+    def sources(self) -> list[NDArray[np.int64]]:
+        """By core, the source cores whose packets reach it, rising."""
+        parts: list[list[NDArray[np.int64]]] = [[] for _ in self.image.cores]
+        for blocks, core in self.reached:
+            parts[core].append(blocks)
+        return [np.unique(np.concatenate([np.zeros(0, np.int64), *p])) for p in parts]
+
+    def _arrive(
+        self, chip: Chip, came: int, blocks: list[int], after: dict[tuple[Chip, int], list[int]]
+    ) -> Iterator[str]:
+        """Packets of some source cores on one chip, which they came to over one link (-1: they start there)."""
+        new = []
+        for i in blocks:
+            if (i, chip) in self.been:
+                yield f"chip {chip}: packets of key {self.heads[i].key:#x} come by twice"
+            else:
+                self.been.add((i, chip))
+                new.append(i)
+        if not new:
+            return
+        table = self.image.tables.get(chip)
+        sizes = np.array([self.heads[i].neurons for i in new])
+        of = np.repeat(np.arange(len(new)), sizes)
+        first = np.array([self.heads[i].key for i in new], np.int64)
+        keys = (first[of] + np.arange(of.size) - (np.cumsum(sizes) - sizes)[of]).astype(np.uint32)
+        entry = np.full(keys.size, -1) if table is None else table.lookup(keys)
+        ways: dict[bytes, list[int]] = {}
+        for k, entries in enumerate(np.split(entry, np.cumsum(sizes)[:-1])):
+            met = np.unique(entries)
+            words = {b"" if e < 0 or table is None else table.route[e].tobytes() for e in met.tolist()}
+            if len(words) != 1:
+                yield f"{_name(self.image.cores[new[k]])}: its keys meet {len(words)} different routes on chip {chip}"
                 continue
-            if not image.machine.default_routes:
-                yield f"chip {chip}: no entry for the key {base:#x}, which comes in there"
-                continue
+            yield from self._entries(chip, new[k], met)
+            ways.setdefault(words.pop(), []).append(new[k])
+        for word, mine in sorted(ways.items()):
+            yield from self._send(chip, came, word, mine, after)
+
+    def _entries(self, chip: Chip, i: int, met: NDArray[np.int64]) -> Iterator[str]:
+        """Entries that the keys of one core meet: marked, and of a table without merges exactly its own."""
+        table, d = self.image.tables.get(chip), self.heads[i]
+        if table is None or met[0] < 0:
+            return
+        self.hit[chip][met] = True
+        for e in met.tolist() if not table.minimised else ():
+            size = 1 << d.key_bits
+            if (int(table.key[e]), int(table.mask[e])) != (d.key, ~(size - 1) & 0xFFFFFFFF):
+                yield f"chip {chip}: entry {e} matches other keys than the block {d.key:#x} of {size} keys"
+
+    def _send(
+        self, chip: Chip, came: int, word: bytes, blocks: list[int], after: dict[tuple[Chip, int], list[int]]
+    ) -> Iterator[str]:
+        """Packets that one route word sends on, or that no entry matches (an empty word)."""
+        first = self.heads[blocks[0]].key
+        if word:
+            bits = np.flatnonzero(np.unpackbits(np.frombuffer(word, np.uint8), bitorder="little")).tolist()
+        elif came < 0:
+            return
+        elif self.image.machine.default_routes:
             bits = [(came + LINKS // 2) % LINKS]
         else:
-            hit[chip][entries] = True
-            bits = table.bits(int(entries[0]))
-            for e in np.unique(entries).tolist() if not table.minimised else ():
-                if (int(table.key[e]), int(table.mask[e])) != (base, ~(size - 1) & 0xFFFFFFFF):
-                    yield f"chip {chip}: entry {e} matches other keys than the block {base:#x} of {size} keys"
+            yield f"chip {chip}: no entry for the key {first:#x}, which comes in there"
+            return
         for bit in bits:
-            there = int(t.neighbour[number[chip], bit]) if bit < LINKS and chip in number else -1
+            there = int(self.t.neighbour[self.number[chip], bit]) if bit < LINKS and chip in self.number else -1
             if bit < LINKS and there >= 0:
-                ways.append(((int(t.chip[there, 0]), int(t.chip[there, 1])), (bit + LINKS // 2) % LINKS))
-            elif bit < LINKS or (chip, bit - LINKS) not in where:
-                yield f"chip {chip}: sends key {base:#x} to bit {bit}, where nothing is loaded"
+                to = (int(self.t.chip[there, 0]), int(self.t.chip[there, 1]))
+                after.setdefault((to, (bit + LINKS // 2) % LINKS), []).extend(blocks)
+            elif bit < LINKS or (chip, bit - LINKS) not in self.core:
+                yield f"chip {chip}: sends key {first:#x} to bit {bit}, where nothing is loaded"
             else:
-                reached[where[chip, bit - LINKS]].add(i)
+                self.reached.append((np.array(blocks, np.int64), self.core[chip, bit - LINKS]))
 
 
 def _arrivals(
-    image: MachineImage, found: list[Regions], i: int, r: Regions, sources: set[int]
+    image: MachineImage, found: list[Regions], blocks: tuple[NDArray[np.int64], NDArray[np.int64]], i: int,
+    r: Regions, sources: NDArray[np.int64],
 ) -> Iterator[str]:
-    """What a core has tables for against what reaches it."""
-    where = _name(image.cores[i])
-    owner = {found[s].descriptor.key: s for s in range(len(found))}
-    bases = np.array(sorted(owner), np.int64)
-    heard: set[int] = set()
+    """What a core has tables for against what reaches it; blocks : bases, rising, and whose they are"""
+    where, (bases, owner) = _name(image.cores[i]), blocks
+    heard = [np.zeros(0, np.int64)]
     keys = r.table["key"].astype(np.int64)
     if keys.size:
         at = np.searchsorted(bases, keys, side="right") - 1
-        for j in np.unique(at):
-            source = owner[int(bases[j])] if j >= 0 else -1
-            of_it = keys[at == j]
-            if source < 0 or (of_it >= bases[j] + found[source].descriptor.neurons).any():
-                yield f"{where}: a row for key {int(of_it.max()):#x}, which no neuron has"
-                continue
-            heard.add(source)
+        spans, first = np.unique(at, return_index=True)
+        last = keys[np.append(first[1:], keys.size) - 1] if (np.diff(keys) > 0).all() else None
+        for k, j in enumerate(spans.tolist()):
+            top = int(keys[at == j].max()) if last is None else int(last[k])
+            if j < 0 or top >= bases[j] + found[owner[j]].descriptor.neurons:
+                yield f"{where}: a row for key {top:#x}, which no neuron has"
+            else:
+                heard.append(owner[j : j + 1])
     seen = set()
     for entry in r.conv_entries:
         key, bits, geometry, box = unpack_conv_entry(entry)
-        source = owner.get(key, -1)
+        j = int(np.searchsorted(bases, key))
+        source = int(owner[j]) if j < bases.size and bases[j] == key else -1
         if source < 0 or found[source].descriptor.key_bits != bits:
             yield f"{where}: an entry for the keys {key:#x} of {bits} bits, which no slice has"
             continue
@@ -262,8 +323,9 @@ def _arrivals(
         elif (key, geometry) in seen:
             yield f"{where}: two entries for slice {key:#x} and geometry {geometry}"
         seen.add((key, geometry))
-        heard.add(source)
-    for s in sorted(heard - sources):
+        heard.append(np.array([source]))
+    known = np.unique(np.concatenate(heard))
+    for s in np.setdiff1d(known, sources).tolist():
         yield f"{where}: has tables for {_name(image.cores[s])}, whose packets do not reach it"
-    for s in sorted(sources - heard):
+    for s in np.setdiff1d(sources, known).tolist():
         yield f"{where}: packets of {_name(image.cores[s])} reach it, it has no tables for them"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from numbers import Integral
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -29,6 +31,7 @@ from .placement import Placement, lay
 from .placement import check as check_placement
 from .route import Route
 from .rows import Into, numbering
+from .shards import Shards, folder, index
 from .tables import Table, minimised, refuse_overfull, tables
 from .trees import check as check_trees
 from .trees import grow
@@ -54,6 +57,7 @@ def compile(
     allot: Allot | None = None,
     route: Route | None = None,
     minimise: str | Minimise = "auto",
+    into: str | os.PathLike[str] | None = None,
 ) -> MachineImage:
     """Lay a Network on a machine.
 
@@ -69,6 +73,8 @@ def compile(
         blocks first, on several along a curve, keys by chip, and trees by NearestNeighbour
     minimise : "auto" (ordered covering where a router would overflow), "none", "neighbours", "ordered_covering", or a
         Minimise
+    into : a folder that the image is written to as it is made, so that its memories need not stay in memory; it is
+        there whole or not at all, and `MachineImage.load` reads it
 
     Raises
     ------
@@ -92,10 +98,22 @@ def compile(
     placement = _legal(lay(network, wiring, machine, ticks, record, partition, place, allot), check_placement)
     trees = grow(placement, route)
     _legal(trees, lambda t: check_trees(t, placement))
-    cores = _cores(placement, network.arithmetic, onset, (ticks or 0, record))
     tabled = minimised(tables(trees, placement.blocks), trees, placement.blocks, machine, minimise)
     refuse_overfull(tabled, machine)
-    return _legal(_image(placement, network, cores, tabled, max_count, (loops, onset), partition.tick), check)
+    made = _cores(placement, network.arithmetic, onset, (ticks or 0, record))
+
+    def image(cores: tuple[CoreImage, ...]) -> MachineImage:
+        return _legal(_image(placement, network, cores, tabled, max_count, (loops, onset), partition.tick), check)
+
+    if into is None:
+        return image(tuple(made))
+    with folder(Path(into)) as beside:
+        shards = Shards(beside)
+        for core in made:
+            shards.add(core)
+        found = image(shards.cores())
+        index(found, beside)
+    return found
 
 
 def _legal(noun: Noun, check: Callable[[Noun], Iterable[str]]) -> Noun:
@@ -141,12 +159,11 @@ def headroom(network: Network, max_count: int) -> None:
 
 def _cores(
     placement: Placement, arithmetic: Arithmetic, onset: str, kept: tuple[int, tuple[str, ...]]
-) -> list[CoreImage]:
-    """The memory of every core, in the order of the wiring."""
+) -> Iterator[CoreImage]:
+    """Every core with its memory, in the order of the wiring."""
     members, blocks = placement.wiring.members, placement.blocks
     keys, numbers = keyed(placement.wiring, placement.slices, blocks), numbering(placement.wiring)
     hears = heard(placement.wiring, placement.slices)
-    cores = []
     for name, member in members.items():
         lag = member.lag if onset == "aligned" and member.relay_of is None else 0
         rows = Into(placement.wiring, name, placement.slices[name], numbers)
@@ -158,14 +175,13 @@ def _cores(
             memory = write(s, member, blocks[s], arithmetic, lag, rows.of(i), keys, convs, relayed, kept)
             chip, pe = placement.cores[s]
             app = member.application
-            cores.append(CoreImage(chip=chip, pe=pe, application=app.name, memory=memory, window=app.window))
-    return cores
+            yield CoreImage(chip=chip, pe=pe, application=app.name, memory=memory, window=app.window)
 
 
 def _image(
     placement: Placement,
     network: Network,
-    cores: list[CoreImage],
+    cores: tuple[CoreImage, ...],
     tabled: Mapping[Chip, Table],
     max_count: int,
     timed: tuple[Loops, str],
@@ -207,7 +223,7 @@ def _image(
         tick=tick,
         lag=max(p.lag for p in infos if p.kind != "relay"),
         max_count=max_count,
-        cores=tuple(cores),
+        cores=cores,
         tables=tabled,
         populations=tuple(infos),
         outputs=network.outputs,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from ..files import write_whole
 from ..fixedpoint import Arithmetic
 from ..machine import Chip, SpiNNaker2
-from ..values import FrozenMap, Noun, digest, freeze, freeze_fields
+from ..values import FrozenMap, Noun, digest, freeze
 from .tables import Table
+
+SHARD = 1024  # cores whose memories make one node of the digest, and one file of a folder
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -28,14 +31,36 @@ class CoreImage:
     application: str
     memory: NDArray[np.uint8]
     window: int
+    _sha: bytes = field(default=b"", init=False, repr=False, metadata={"digest": False})
 
     def __post_init__(self) -> None:
-        freeze_fields(self, memory=np.uint8)
+        if not isinstance(self.memory, np.memmap) or self.memory.flags.writeable:
+            object.__setattr__(self, "memory", freeze(self.memory, np.uint8))
+
+    @property
+    def sha(self) -> bytes:
+        """SHA-256 of the memory."""
+        if not self._sha:
+            object.__setattr__(self, "_sha", hashlib.sha256(self.memory.data).digest())
+        return self._sha
+
+    def held_by(self, mapped: NDArray[np.uint8], sha: bytes) -> CoreImage:
+        """The same core, its memory in a file, with a digest that is known."""
+        held = replace(self, memory=mapped)
+        object.__setattr__(held, "_sha", sha)
+        return held
 
     @property
     def used(self) -> int:
         """Bytes in use, with state, ring and records."""
         return int(self.memory[56:60].view("<u4")[0])
+
+
+def shard_digests(cores: Sequence[CoreImage]) -> list[bytes]:
+    """SHA-256 over those of the memories of `SHARD` cores each."""
+    return [
+        hashlib.sha256(b"".join(c.sha for c in cores[lo : lo + SHARD])).digest() for lo in range(0, len(cores), SHARD)
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -104,8 +129,16 @@ class MachineImage(Noun):
 
     @cached_property  # hashed once: an image is large, and its Program is kept by it
     def digest(self) -> str:
-        """SHA-256 over all that is loaded and the directory."""
-        return digest(self)
+        """SHA-256 over all that is loaded and the directory.
+
+        A tree: of each memory, of those of `SHARD` cores each, and of these with all the rest.
+        """
+        heads = [(c.chip, c.pe, c.application, c.window) for c in self.cores]
+        rest = {
+            f.name: getattr(self, f.name) for f in fields(self)
+            if f.name != "cores" and f.metadata.get("digest", True)
+        }
+        return digest((heads, shard_digests(self.cores), rest))
 
     @property
     def inputs(self) -> tuple[PopulationInfo, ...]:
@@ -117,23 +150,33 @@ class MachineImage(Noun):
         return sum(len(p.cores) for p in self.populations if p.kind != "input")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one HDF5 file: to a temporary file beside it, then renamed."""
+        """Write one HDF5 file; of a name that ends in .s2, or where an image folder is, a folder of shards.
+
+        Either is written beside its place and then renamed.
+        """
+        from . import shards
         from .storage import write
 
-        write_whole(Path(path), lambda f: write(self, f))
+        target = Path(path)
+        if target.suffix == ".s2" or (target / shards.INDEX).is_file():
+            shards.save(self, target)
+        else:
+            write_whole(target, lambda f: write(self, f))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> MachineImage:
-        """Read an image back.
+    def load(cls, path: str | os.PathLike[str], verify: bool = True) -> MachineImage:
+        """Read an image back, from a file or a folder; of a folder, memories are read when they are asked for.
+
+        verify : read all of a folder once to compare its digest; False takes the word of its index for the memories
 
         Raises
         ------
         ImageError
-            where the file is truncated, altered, or of another schema.
+            where it is truncated, altered, or of another schema.
         """
         from .storage import read
 
-        return read(path)
+        return read(path, verify)
 
     def check(self) -> Iterator[str]:
         """Every breach of a legal image, as sentences."""

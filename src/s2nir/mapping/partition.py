@@ -156,7 +156,7 @@ def _cuts(view: View, cap: int, least: int, channels: bool, sheet: bool = False)
 
     Without a convolution (`channels` False) only rows and columns matter as much as channels do, and the order is the
     same: it keeps neighbours on one core, which shortens tables of the convolutions that listen. The tiles of a sheet
-    are nearly square: then each hears, and is heard by, the fewest others.
+    are at most twice as long as wide, where the sheet is: then each hears, and is heard by, few others.
     """
     size = int(np.prod(view))
     least = min(least, size)
@@ -167,8 +167,8 @@ def _cuts(view: View, cap: int, least: int, channels: bool, sheet: bool = False)
                 most = -(-view[0] // kc) * -(-view[1] // ky) * -(-view[2] // kx)
                 if most <= cap and kc * ky * kx >= least:
                     tile = -(-view[1] // ky), -(-view[2] // kx)
-                    stretch = (sum(tile) / 2) ** 2 / (tile[0] * tile[1]) if sheet else 1.0
-                    found.append((kc * ky * kx * stretch**0.25, kc if channels else -ky, kx, (kc, ky, kx)))
+                    if not sheet or 2 * min(tile) >= min(max(tile), *view[1:]):
+                        found.append((kc * ky * kx, kc if channels else -ky, kx, (kc, ky, kx)))
     if not found:
         found = [(size, 0, 0, view)]
     for *_, cut in sorted(found):

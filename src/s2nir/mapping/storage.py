@@ -15,15 +15,16 @@ from ..errors import ImageError
 from ..files import not_hdf5
 from ..fixedpoint import Arithmetic
 from ..machine import ROUTE_BYTES, SRAM_DATA, SpiNNaker2
-from .image import CoreImage, MachineImage, PopulationInfo
+from .image import CoreImage, MachineImage, PopulationInfo, shard_digests
+from .shards import INDEX, memories
 from .tables import Table
 
-SCHEMA = 2
+SCHEMA = 3
 MAX_BYTES = 1 << 30  # beside core memories; a header alone must not make us allocate more
 
 
-def write(image: MachineImage, file: BinaryIO) -> None:
-    """Write an image; see `MachineImage.save`."""
+def write(image: MachineImage, file: BinaryIO, memories: bool = True) -> None:
+    """Write an image; see `MachineImage.save`. Without its memories it is the index of a folder."""
     import h5py
 
     head = {
@@ -53,8 +54,14 @@ def write(image: MachineImage, file: BinaryIO) -> None:
         f.create_dataset("head", data=np.frombuffer(json.dumps(head, sort_keys=True).encode(), np.uint8))
         sizes = [c.memory.size for c in image.cores]
         f.create_dataset("core_start", data=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype("<i8"))
-        memory = np.concatenate([np.zeros(0, np.uint8), *(c.memory for c in image.cores)])
-        f.create_dataset("memory", data=memory, compression="gzip", compression_opts=1, shuffle=False)
+        if memories:
+            memory = np.concatenate([np.zeros(0, np.uint8), *(c.memory for c in image.cores)])
+            f.create_dataset("memory", data=memory, compression="gzip", compression_opts=1, shuffle=False)
+        else:
+            sha = np.frombuffer(b"".join(c.sha for c in image.cores), np.uint8).reshape(-1, 32)
+            f.create_dataset("core_sha", data=sha)
+            shards = np.frombuffer(b"".join(shard_digests(image.cores)), np.uint8).reshape(-1, 32)
+            f.create_dataset("shard_sha", data=shards)
         for (x, y), t in image.tables.items():
             for name in ("key", "mask", "route"):
                 f.create_dataset(f"tables/{x},{y}/{name}", data=getattr(t, name))
@@ -63,10 +70,12 @@ def write(image: MachineImage, file: BinaryIO) -> None:
             f.create_dataset(f"scale/{i}", data=p.scale)
 
 
-def read(path: str | os.PathLike[str]) -> MachineImage:
+def read(path: str | os.PathLike[str], verify: bool = True) -> MachineImage:
     """Read an image; see `MachineImage.load`."""
     import h5py
 
+    folder = Path(path) if (Path(path) / INDEX).is_file() else None
+    path = path if folder is None else folder / INDEX
     fault = not_hdf5(Path(path), "a machine image (HDF5)")
     if fault is not None:
         raise ImageError(f"{path}: {fault}")
@@ -77,7 +86,7 @@ def read(path: str | os.PathLike[str]) -> MachineImage:
         raise ImageError(f"{path}: is not a readable HDF5 file: it {said}") from None
     with f:
         stored = _stored(f, path)
-        image = _read(f, path)
+        image = _read(f, path, folder, verify)
     with _part(path, "head"):
         found = image.digest
     if found != stored:
@@ -114,7 +123,7 @@ def _stored(f: Any, path: str | os.PathLike[str]) -> str:
         return str(f.attrs["digest"])
 
 
-def _read(f: Any, path: str | os.PathLike[str]) -> MachineImage:
+def _read(f: Any, path: str | os.PathLike[str], folder: Path | None, verify: bool) -> MachineImage:
     with _part(path, "contents"):
         declared = _declared(f)
     with _part(path, "head"):
@@ -129,14 +138,19 @@ def _read(f: Any, path: str | os.PathLike[str]) -> MachineImage:
     with _part(path, "core_start"):
         start = f["core_start"][()]
         steps = np.diff(start)
-    with _part(path, "memory"):
-        memory = f["memory"][()]
-        fits = len(start) == len(cores_of) + 1 and start[0] == 0 and start[-1] == memory.size and (steps >= 0).all()
+        fits = len(start) == len(cores_of) + 1 and start[0] == 0 and bool((steps >= 0).all())
+    if fits and folder is None:
+        with _part(path, "memory"):
+            memory = f["memory"][()]
+            fits = bool(start[-1] == memory.size)
     if not fits:
         raise ImageError(f"{path}: is damaged: its cores and its memory do not agree in size")
+    held, sha = np.split(memory, start[1:-1]) if folder is None and len(cores_of) else [], [b""] * len(cores_of)
+    if folder is not None:
+        held, sha = memories(folder, steps), _said(f, path, len(cores_of), verify)
     with _part(path, "memory"):
         cores = tuple(
-            CoreImage(chip=(x, y), pe=pe, application=app, window=window, memory=memory[start[i] : start[i + 1]])
+            CoreImage(chip=(x, y), pe=pe, application=app, window=window, memory=held[i]).held_by(held[i], sha[i])
             for i, (x, y, pe, app, window) in enumerate(cores_of)
         )
     with _part(path, "tables"):
@@ -145,6 +159,15 @@ def _read(f: Any, path: str | os.PathLike[str]) -> MachineImage:
         scales = [f[f"scale/{i}"][()] for i in range(len(head["populations"]))]
     with _part(path, "head"):
         return _image(head, cores, tables, scales)
+
+
+def _said(f: Any, path: str | os.PathLike[str], cores: int, verify: bool) -> list[bytes]:
+    """What the index says of each memory's digest; nothing where they are to be computed."""
+    with _part(path, "core_sha"):
+        sha = f["core_sha"][()]
+        if sha.shape != (cores, 32):
+            raise ImageError(f"{path}: is damaged: it names {sha.shape[0]} digests of {cores} cores")
+        return [b""] * cores if verify else [row.tobytes() for row in sha]
 
 
 def _tables(f: Any) -> dict[tuple[int, int], Table]:

@@ -53,16 +53,13 @@ class Table:
 
     def lookup(self, keys: NDArray[np.uint32]) -> NDArray[np.int64]:
         """The first entry that matches each key, -1 for none."""
-        found = np.full(keys.size, -1, np.int64)
-        left = np.arange(keys.size)
-        for i in range(self.entries):
-            hit = (keys[left] & self.mask[i]) == self.key[i]
-            if hit.any():
-                found[left[hit]] = i
-                left = left[~hit]
-                if not left.size:
-                    break
-        return found
+        found = np.full(keys.size, self.entries, np.int64)
+        for mask in np.unique(self.mask):  # few: as many as there are sizes of blocks and ways to merge them
+            mine = np.flatnonzero(self.mask == mask)
+            value, first = np.unique(self.key[mine], return_index=True)
+            at = np.minimum(np.searchsorted(value, keys & mask), value.size - 1)
+            found = np.where(value[at] == keys & mask, np.minimum(found, mine[first[at]]), found)
+        return np.where(found < self.entries, found, -1)
 
     def bits(self, entry: int) -> list[int]:
         """The bits set in an entry's route word."""

@@ -74,7 +74,7 @@ def check(trees: RouteTrees, placement: Placement) -> Iterator[str]:
     core = chip.astype(np.int64) * PES + pe
     reached = _reached(trees)
     for source, target in _needed(placement, number):
-        missed = ~np.isin(source * (len(trees.chip) * PES) + core[target], reached)
+        missed = ~_among(source * (len(trees.chip) * PES) + core[target], reached)
         for a, b in zip(source[missed].tolist(), target[missed].tolist(), strict=True):
             yield f"{trees.slices[a]}: does not reach {trees.slices[b]}, which it has synapses to"
     vain = reached[~np.isin(reached % (len(trees.chip) * PES), core)]
@@ -84,6 +84,13 @@ def check(trees: RouteTrees, placement: Placement) -> Iterator[str]:
         yield f"{trees.slices[s]}: reaches {where}, where nothing is"
     for i, s in enumerate(trees.slices):
         yield from (f"{s}: {breach}" for breach in _broken(trees.trees, i, placement, int(chip[i])))
+
+
+def _among(codes: NDArray[np.int64], rising: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which codes are among those that rise."""
+    if not rising.size:
+        return np.zeros(codes.size, bool)
+    return np.asarray(rising[np.minimum(np.searchsorted(rising, codes), rising.size - 1)] == codes)
 
 
 def _reached(trees: RouteTrees) -> NDArray[np.int64]:
@@ -124,8 +131,8 @@ def _needed(
             ones = np.zeros((len(from_[lo : lo + some]), source.size))
             for row, s in zip(ones, from_[lo : lo + some], strict=True):
                 row[s.neurons(source.view)] = 1
-            row, neuron = np.nonzero(apply(weights, ones))
-            pair = np.unique(row * len(into) + owner[neuron])
+            of_slice, neuron = np.nonzero(apply(weights, ones))
+            pair = np.unique(of_slice * len(into) + owner[neuron])
             yield of[lo + pair // len(into)], to[pair % len(into)]
     for name, member in members.items():
         if member.relay_of is not None:
