@@ -57,7 +57,8 @@ def test_weights_as_arrays_sparse_matrices_kernels_and_rules():
     kernels = RNG.normal(size=(2, 2, 3, 3))
     graph = s2nir.build(
         {"in": (2, 3, 3), "a": Neurons(shape=(2, 3, 2)), "b": Neurons(shape=(2, 3, 3))},
-        [Connect(source="in", target="a", weight=dense), Connect(source="in", target="a", weight=sparse.coo_array(dense)),
+        [Connect(source="in", target="a", weight=dense),
+         Connect(source="in", target="a", weight=sparse.coo_array(dense)),
          Connect(source="in", target="b", weight=kernels, padding=(1, 1)),
          Connect(source="in", target="a", rule=rules.FixedProbability(p=0.5), weight=1.0)],
     )
@@ -96,21 +97,25 @@ def test_a_rule_keeps_its_delay_where_it_belongs():
     assert all(isinstance(q.connection, Ruled) for q in graph.projections)
 
 
+TWO = {"in": 2, "a": Neurons(shape=3)}
+
+
 @pytest.mark.parametrize(("populations", "ways", "said"), [
-    ({"in": 2, "a": Neurons(shape=3)}, [Connect(source="x", target="a", weight=1)], "no population 'x'; there are in, a"),
-    ({"in": 2, "a": Neurons(shape=3)}, [Connect(source="in", target="a", weight=np.ones((2, 3)))],
+    (TWO, [Connect(source="x", target="a", weight=1)], "no population 'x'; there are in, a"),
+    (TWO, [Connect(source="in", target="a", weight=np.ones((2, 3)))],
      r"in -> a: weight: found shape \(2, 3\), needed \(targets, sources\) = \(3, 2\)"),
-    ({"in": 2, "a": Neurons(shape=3)}, [Connect(source="in", target="a", weight=1.0)], "one number for all needs a rule"),
-    ({"in": 2, "a": Neurons(shape=3)}, [Connect(source="in", target="a", weight="w")], "needed numbers, or a rule"),
-    ({"in": 2, "a": Neurons(shape=3)}, [Connect(source="in", target="a", weight=sparse.eye_array(3))], "found a matrix"),
-    ({"in": 2, "a": Neurons(shape=3)}, [Connect(source="in", target="a", rule=rules.OneToOne(), weight=1.0)],
+    (TWO, [Connect(source="in", target="a", weight=1.0)], "one number for all needs a rule"),
+    (TWO, [Connect(source="in", target="a", weight="w")], "needed numbers, or a rule"),
+    (TWO, [Connect(source="in", target="a", weight=sparse.eye_array(3))], "found a matrix"),
+    (TWO, [Connect(source="in", target="a", rule=rules.OneToOne(), weight=1.0)],
      "in -> a: OneToOne: found 2 sources and 3 targets"),
-    ({"in": 2, "a": Neurons(shape=3)}, [Connect(source="in", target="a", weight=np.ones((3, 2)),
+    (TWO, [Connect(source="in", target="a", weight=np.ones((3, 2)),
                                                 delay=rules.Uniform(low=0, high=1))], "a drawn delay needs a rule"),
-    ({"in": 2, "a": Neurons(shape=3)}, [Connect(source="in", target="a", weight=np.full((3, 2), np.nan))], "not finite"),
+    (TWO, [Connect(source="in", target="a", weight=np.full((3, 2), np.nan))], "not finite"),
     ({"in": 2, "a": Neurons(shape=3, tau=0.1)}, [], "needs dt="),
     ({"in": 2, "a": Neurons(shape=3, tau_syn=0.1)}, [], "give tau as well"),
-    ({"in": 2, "a": Neurons(shape=3, threshold=[1, 2])}, [], r"a\.threshold: found shape \(2,\), needed \(\) or \(3,\)"),
+    ({"in": 2, "a": Neurons(shape=3, threshold=[1, 2])}, [],
+     r"a\.threshold: found shape \(2,\), needed \(\) or \(3,\)"),
     ({"in": 2, "a": Neurons(shape=3, reset="nothing")}, [], "found 'nothing', allowed"),
     ({"in": 2, "a": Neurons(shape=3, v_reset=1.0)}, [], 'only used with reset="to_value"'),
     ({"in": 2, "a": Neurons(shape=(3, 0))}, [], "allowed sizes from 1 up"),

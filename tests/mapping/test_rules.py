@@ -1,4 +1,4 @@
-"""Networks by rule on cores: written out one core at a time or at once, they give the same image and the same spikes."""
+"""Networks by rule on cores: written out one core at a time or at once, they give the same image and spikes."""
 
 import importlib
 
