@@ -11,6 +11,7 @@ snn = pytest.importorskip("snntorch")
 
 from snntorch import surrogate as snntorch_surrogate  # noqa: E402  after importorskip
 from snntorch import utils  # noqa: E402
+from snntorch.functional import mse_count_loss  # noqa: E402
 from torch import nn  # noqa: E402
 
 from s2nir.train import Fit, TorchRun, decisions, fused, over_time, prepare_qat  # noqa: E402
@@ -260,3 +261,26 @@ def test_without_torch_one_sentence_says_what_to_install(tmp_path):
                           env={"PYTHONPATH": str(tmp_path), "PATH": ""}, check=False)
     assert done.returncode == 1
     assert "pip install 's2nir[train]'" in done.stderr.splitlines()[-1]
+
+
+def test_a_limit_on_activity_is_kept_where_it_can_be():
+    train, found = data(20, 0), {}
+    for activity in (None, 0.02):
+        torch.manual_seed(0)
+        module = louder(conv_net(), 3)
+        Fit(epochs=12, batch=8, rate=5e-3, activity=activity, press=200.0)(module, train, train)
+        shares = {}
+        x = torch.from_numpy(train[0].swapaxes(0, 1).copy()).float()
+        over_time(module, x, lambda name, s, shares=shares: shares.update({name: float(s.detach().mean())}))
+        found[activity] = list(shares.values())[:-1]
+    assert max(found[0.02]) < 0.5 * max(found[None])
+    torch.manual_seed(0)
+    module = louder(conv_net(), 3)
+    history = Fit(epochs=1, batch=20, activity=0.0, press=7.0)(module, train, train)
+    torch.manual_seed(0)
+    module = louder(conv_net(), 3).train()
+    shares = {}
+    spikes = over_time(module, x, lambda name, s: shares.update({name: s.flatten(2).mean((0, 2))}))
+    own = mse_count_loss(correct_rate=0.8, incorrect_rate=0.2)(spikes, torch.from_numpy(train[1]))
+    cost = 7.0 * len(x) * sum(s.square().mean() for s in list(shares.values())[:-1])
+    assert history.epochs[0]["loss"] == pytest.approx(float((own + cost).detach()), rel=1e-5)
