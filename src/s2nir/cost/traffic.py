@@ -230,8 +230,8 @@ class _Sums:
             self.worst[more], self.tick[more], self.recording[more] = value[more], most[more] + t, b
 
     def load(self, runs: int) -> Load:
-        return Load(total=self.total, mean=self.total / max(runs, 1), worst=self.worst, tick=self.tick,
-                    recording=self.recording)
+        total, worst = self.total.astype(np.float64), self.worst.astype(np.float64)
+        return Load(total=total, mean=total / max(runs, 1), worst=worst, tick=self.tick, recording=self.recording)
 
 
 def _traffic(image: MachineImage, loads: dict[str, Load]) -> Traffic:

@@ -39,7 +39,7 @@ def match(first: int, end: int, key: Any, mask: Any, rising: bool, base: int, bl
     """
     at = first
     if rising:
-        at = max(first, first + np.searchsorted(key[first:end], base, side="right") - 1)
+        at += max(0, int(np.searchsorted(key[first:end], base, side="right")) - 1)
         end = min(end, at + 2)
     for e in range(at, end):
         if (key[e] ^ base) & mask[e] & block == 0:
