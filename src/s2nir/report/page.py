@@ -54,7 +54,7 @@ def _context(report: Report) -> dict[str, Any]:
         "placements": [(chip, _placement(facts, place, chip)) for chip in _chips(report)],
         "heat": [(chip, _heat(facts, chip)) for chip in _chips(report)],
         "used_chips": len({c.chip for c in report.recording.image.cores}),
-        "mesh": mesh(report.traffic) if 1 < report.traffic.chip.shape[0] <= DRAWN else None,
+        "mesh": mesh(report.traffic) if report.traffic.chip.shape[0] <= DRAWN else None,
         "machine_chips": report.traffic.chip.shape[0],
         "between": between(facts["traffic"]),
         "heat_top": _hottest(facts),
