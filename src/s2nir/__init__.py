@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import S2NirError, S2NirWarning
 
 if TYPE_CHECKING:
+    from .cost import Limits, explain
     from .emulate import Recording, run
     from .events import Events
     from .frontend import from_snntorch, load, to_nir, to_snntorch
@@ -29,6 +30,7 @@ _HOME = {
     "Faults": "machine",
     "Fidelity": "report",
     "Graph": "graph",
+    "Limits": "cost",
     "MachineImage": "mapping",
     "Network": "quantize",
     "PTQ": "quantize",
@@ -40,6 +42,7 @@ _HOME = {
     "compare": "report",
     "compile": "mapping",
     "deploy": "pipeline",
+    "explain": "cost",
     "from_snntorch": "frontend",
     "load": "frontend",
     "quantize": "quantize",
@@ -57,6 +60,7 @@ __all__ = [
     "Faults",
     "Fidelity",
     "Graph",
+    "Limits",
     "MachineImage",
     "Network",
     "Partition",
@@ -68,6 +72,7 @@ __all__ = [
     "compare",
     "compile",
     "deploy",
+    "explain",
     "from_snntorch",
     "load",
     "quantize",

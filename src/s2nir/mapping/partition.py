@@ -274,6 +274,7 @@ class Cost:
             "What would help: fewer inputs per neuron, a convolution instead of a matrix"
             f"{', fewer ticks' if records else ''}, or a larger data window (window=).",
             rule="does-not-fit",
+            lack=(member.name, held, app.window),
         )
 
     def by_bytes_alone(self, cuts: list[tuple[int, int, int]], member: Member, tick: float) -> tuple[int, int, int]:
@@ -285,6 +286,7 @@ class Cost:
                 f"{member.name}: no cut of it fits a core's {app.window} bytes with room for the tables of its "
                 "convolutions. What would help: fewer channels, a smaller kernel, or a larger data window (window=).",
                 rule="does-not-fit",
+                lack=(member.name, int(self.demand(cuts[-1])[0].max()), app.window),
             )
         warnings.warn(
             f"{member.name}: with {app.activity:.0%} of its sources active in a tick, no cut keeps a core within "
