@@ -237,6 +237,32 @@ def test_convolutions_and_a_chain_have_their_resources():
         same_as_the_image(limits, s2nir.compile(net, machine=machine, partition=Partition(slices=6)))
 
 
+def test_a_link_to_another_board_is_slower():
+    net, given = network(60, 60), {"machine": SpiNNaker2(boards=3, reserved=151), "partition": Partition(slices=60)}
+    limits, image = s2nir.explain(net, **given), s2nir.compile(net, **given)
+    same_as_the_image(limits, image)
+    t = expected(image)
+    assert t.link_time.max() != pytest.approx(16e-9 * t.links.mean.max())
+    assert "to another board" in by_name(limits)["link"].where
+
+
+def test_a_longer_tick_is_not_tried_for_a_fifo():
+    limits = s2nir.explain(network(900, 30), rates={"in": 0.8})
+    assert {r.name for r in limits.resources if r.over} >= {"fifo"}
+    assert limits.tried
+    assert not [t.change for t in limits.tried if "tick" in t.change]
+    assert str(limits).splitlines()[-1] == "no change that was tried works"
+
+
+def test_what_refuses_it_comes_ahead_of_a_load_that_is_fuller():
+    given = {"machine": SpiNNaker2(reserved=149), "partition": Partition(slices=2), "rates": {"in": 0.9}}
+    limits = s2nir.explain(network(900, 30), **given)
+    assert limits.first.name == "cores"
+    assert limits.first.share < by_name(limits)["fifo"].share < 3
+    given["machine"] = SpiNNaker2(reserved=148)
+    assert s2nir.explain(network(900, 30), **given).first.name == "fifo"
+
+
 def test_limits_print_the_same_and_are_plain_values():
     a, b = (s2nir.explain(network(20, 40), machine=SpiNNaker2(reserved=145), partition=Partition(slices=10))
             for _ in range(2))
