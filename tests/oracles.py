@@ -165,12 +165,14 @@ def _taps(c):
                             yield int((ic * h + y) * w + x), int((o * oh + oy) * ow + ox), int(c.weight[o, i, ky, kx])
 
 
-def arrivals(image, chip, key):
-    """Counter of the cores (chip, PE) that a packet comes to from a router on, by table, link and coordinate alone.
+def way(image, chip, key):
+    """Where a packet goes from a router on, by table, link and coordinate alone: Counters of the cores (chip, PE) that
+    it comes to, of the routers (chips) that it passes and of the links (chip, link) that it crosses.
 
     Plain Python over the tables' integers; a packet that goes round for ever, or off the machine, is an error.
     """
-    machine, found, ways = image.machine, Counter(), [(chip, None, 0)]
+    machine, ways = image.machine, [(chip, None, 0)]
+    found, routers, links = Counter(), Counter(), Counter()
     steps = {0: (1, 0), 1: (1, 1), 2: (0, 1), 3: (-1, 0), 4: (-1, -1), 5: (0, -1)}
     wide, high = _torus(machine)
     there = set(machine.coordinates)
@@ -178,6 +180,7 @@ def arrivals(image, chip, key):
     while ways:
         (x, y), came, hops = ways.pop()
         assert hops <= len(there), f"key {key:#x} goes round"
+        routers[x, y] += 1
         table = image.tables.get((x, y))
         route = None
         for k, m, r in zip(table.key, table.mask, table.route, strict=True) if table is not None else ():
@@ -198,8 +201,32 @@ def arrivals(image, chip, key):
             other = ((x + dx) % wide, (y + dy) % high) if wide else (x + dx, y + dy)
             assert other in there, f"key {key:#x} leaves the machine at {(x, y)} by {bit}"
             assert not dead & {((x, y), bit), (other, (bit + 3) % 6)}, f"key {key:#x} over a dead link"
+            links[(x, y), bit] += 1
             ways.append((other, (bit + 3) % 6, hops + 1))
-    return found
+    return found, routers, links
+
+
+def traffic(recording):
+    """Packets by recording and tick: Counters of cores in, routers, links and cores out, every event's key by itself.
+
+    Keys and cores come from the memories' descriptors; nothing of the emulator's walk is used.
+    """
+    image, walked, held = recording.image, {}, {}
+    cores = [_Core(c) for c in image.cores]
+    sender = [(c.chip, c.pe, core.key + k) for c, core in zip(image.cores, cores, strict=True) for k in range(core.n)]
+    for b in range(recording.batch):
+        begin, source, count = recording.inputs[b]
+        events = [(t, source[k], count[k]) for t in range(recording.ticks) for k in range(begin[t], begin[t + 1])]
+        for tick, s, n in events + list(zip(*recording.events[b], strict=True)):
+            chip, pe, key = sender[int(s)]
+            if key not in walked:
+                walked[key] = way(image, chip, key)
+            kinds = held.setdefault((b, int(tick)), [Counter() for _ in range(4)])
+            for kind, places in zip(kinds, walked[key], strict=False):
+                for place, times in places.items():
+                    kind[place] += int(n) * times
+            kinds[3][chip, pe] += int(n)
+    return held
 
 
 def _torus(machine):

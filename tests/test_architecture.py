@@ -12,13 +12,13 @@ import s2nir
 ROOT = Path(s2nir.__file__).parent
 # each name imports only from those before it; the first row are single modules that everyone may use
 BASE = ["errors", "values", "files", "fixedpoint", "events"]
-ORDER = [*BASE, "machine", "graph", "frontend", "quantize", "mapping", "emulate", "report", "train", "data", "pipeline",
-         "bench", "demo", "cli", "__main__"]
+ORDER = [*BASE, "machine", "graph", "frontend", "quantize", "mapping", "emulate", "cost", "report", "train", "data",
+         "pipeline", "bench", "demo", "cli", "__main__"]
 REACH_RIGHT = {  # convenience methods that import to the right inside their body
     ("emulate/recording.py", "report"),  # rec.report()
 }
 ONLY = {  # heavy library -> modules that may import it, and whether inside a function only
-    "numba": {"emulate/kernels.py": False, "data/camera.py": False, "data/filters.py": False,
+    "numba": {"emulate/kernels.py": False, "emulate/walk.py": False, "data/camera.py": False, "data/filters.py": False,
               "train/kernels.py": False, "mapping/route/kernels.py": False,
               "mapping/minimise/kernels.py": False, "mapping/minimise/walk.py": False,
               "mapping/minimise/expand_kernels.py": False,

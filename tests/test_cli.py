@@ -673,3 +673,42 @@ def test_a_network_on_boards_with_faults(file, tmp_path, capsys):
     (tmp_path / "faults.json").write_text('{"cores": [[0, 0, 999]]}')
     assert main([*flags, "1"]) == 3
     assert "faults.json: faults.cores: found PE 999 of chip (0, 0)" in capsys.readouterr().err
+
+
+def test_map_explains_what_fits_and_what_does_not(file, tmp_path, capsys):
+    made = str(tmp_path / "m.s2.h5")
+    code, found = answer(capsys, "map", file, "--reset", "subtract", "--explain")
+    assert code == 0
+    assert found["limits"]["fits"]
+    assert found["limits"]["tried"] == []
+    assert "image" not in found
+    code, found = answer(capsys, "map", file, "--reset", "subtract", "--explain", "-o", made)
+    assert (code, found["image"]) == (0, s2nir.MachineImage.load(made).digest)
+    faults = s2nir.Faults(cores=[((0, 0), pe) for pe in range(146)])
+    faults.save(tmp_path / "two.json")
+    few = ["map", file, "--reset", "subtract", "--faults", str(tmp_path / "two.json")]
+    assert main([*few, "--explain"]) == 1
+    said = capsys.readouterr().out
+    assert "ends first: cores of the machine: 3 of 2 cores, 1 too many, most for hidden 1, input 1, out 1" in said
+    assert said.splitlines()[-1] == "cheapest change that works: machine=SpiNNaker2(boards=1) (--boards 1)"
+    code, found = answer(capsys, *few, "--explain", "-o", str(tmp_path / "no.s2.h5"))
+    assert (code, found["limits"]["remedy"]["flag"]) == (1, "--boards 1")
+    assert not (tmp_path / "no.s2.h5").exists()
+    assert main([*few, "-o", made]) == 1
+    assert main([*few[:4], "--boards", "1", "-o", made]) == 0
+
+
+def test_map_needs_an_output_or_explain(file, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["map", file, "--reset", "subtract"])
+    assert ended.value.code == 2
+    assert "give -o IMAGE to write, or --explain" in capsys.readouterr().err
+
+
+def test_tick_and_share_reach_the_partition(file, tmp_path):
+    made = [str(tmp_path / n) for n in ("whole.h5", "half.h5")]
+    assert main(["map", file, "--reset", "subtract", "-o", made[0]]) == 0
+    assert main(["map", file, "--reset", "subtract", "-o", made[1], "--tick", "0.002", "--share", "0.5"]) == 0
+    whole, half = (s2nir.MachineImage.load(m) for m in made)
+    assert (whole.tick, half.tick) == (0.001, 0.002)
+    assert len(half.cores) > len(whole.cores)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import S2NirError, S2NirWarning
 
 if TYPE_CHECKING:
+    from .cost import Limits, explain
     from .emulate import Recording, run
     from .events import Events
     from .frontend import Connect, Neurons, build, from_snntorch, load, to_nir, to_snntorch
@@ -30,6 +31,7 @@ _HOME = {
     "Faults": "machine",
     "Fidelity": "report",
     "Graph": "graph",
+    "Limits": "cost",
     "MachineImage": "mapping",
     "Network": "quantize",
     "Neurons": "frontend",
@@ -43,6 +45,7 @@ _HOME = {
     "compare": "report",
     "compile": "mapping",
     "deploy": "pipeline",
+    "explain": "cost",
     "from_snntorch": "frontend",
     "load": "frontend",
     "quantize": "quantize",
@@ -61,6 +64,7 @@ __all__ = [
     "Faults",
     "Fidelity",
     "Graph",
+    "Limits",
     "MachineImage",
     "Network",
     "Neurons",
@@ -74,6 +78,7 @@ __all__ = [
     "compare",
     "compile",
     "deploy",
+    "explain",
     "from_snntorch",
     "load",
     "quantize",

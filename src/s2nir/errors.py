@@ -5,11 +5,13 @@ class S2NirError(Exception):
     """Parent of every error that s2nir raises on purpose.
 
     rule : a heading of docs/supported-nodes.md, where the error is a limit that this page states; "" otherwise
+    lack : where there is too little, what would be used and what is allowed, for an error of that kind
     """
 
-    def __init__(self, message: str, rule: str = "") -> None:
+    def __init__(self, message: str, rule: str = "", lack: tuple[str, float, float] | None = None) -> None:
         super().__init__(f"{message} [rule: {rule}]" if rule else message)
         self.rule = rule
+        self.lack = lack
 
     def __str__(self) -> str:
         return str(self.args[0])

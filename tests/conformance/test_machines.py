@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 import s2nir
 from conformance.test_random_graphs import WITH_RULES, schemes, whole_way
-from oracles import arrivals, hearing
+from oracles import hearing, way
 from real import graph, needs_shared
+from s2nir.emulate import program
 from s2nir.mapping import Annealing, Curve, DimensionOrder, LoadAware, NearestNeighbour, OrderedCovering, Sequential
 from strategies import nir_graphs
 
@@ -39,8 +40,25 @@ def combinations(seed, n):
 
 def reaches(image):
     """Every key that is in use comes to each core that has something for it, once, and to no other."""
+    reach, ways = program(image).reach, {}
     for key, (chip, cores) in hearing(image).items():
-        assert arrivals(image, chip, key) == dict.fromkeys(cores, 1), f"key {key:#x} from {chip}"
+        ways[key] = way(image, chip, key)
+        assert ways[key][0] == dict.fromkeys(cores, 1), f"key {key:#x} from {chip}"
+    at = image.machine.coordinates
+    source = itertools.count()
+    for c in image.cores:
+        key, n = (int(c.memory[4 * k : 4 * k + 4].view("<u4")[0]) for k in (2, 1))
+        for k in range(key, key + n):
+            a, b, d = _of(reach, reach.of[next(source)])
+            assert {(image.cores[i].chip, image.cores[i].pe) for i in a} == set(ways[k][0])
+            assert Counter(at[i] for i in b) == ways[k][1]
+            assert Counter((at[i // 6], i % 6) for i in d) == ways[k][2]
+
+
+def _of(reach, k):
+    """Cores, routers and links of one class."""
+    return [getattr(reach, what)[reach.start[i, k] : reach.start[i, k + 1]].tolist()
+            for i, what in enumerate(("core", "router", "link"))]
 
 
 def test_random_networks_on_random_machines():

@@ -80,7 +80,7 @@ def probe(image, watched=None):
     start = np.minimum(np.arange(ticks + 1), program.size)
     watch = np.arange(program.size) if watched is None else np.arange(*program.first[watched : watched + 2])
     _, membranes, _, _ = one(program, (start, sources, np.ones_like(sources)), ticks, watch)
-    return membranes, program.reach[program.reach_of]
+    return membranes, program.reach.over("core", len(image.cores)).toarray()[program.reach.of]
 
 
 def altered_tables(image):

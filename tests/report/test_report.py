@@ -95,7 +95,8 @@ def test_cycles_are_the_applications_fields_by_hand():
             for name, q in sources.items():
                 sent = d.recording.raw_spikes(name).reshape(3, d.recording.ticks, -1).astype(np.int64)
                 fanout = np.bincount(synapses(q.connection)[0], minlength=sent.shape[2])
-                heard = d.recording.program.reach[d.recording.program.reach_of[d.recording.program.index[name]], i]
+                reach = d.recording.program.reach
+                heard = np.array([i in reach.cores(reach.of[n]) for n in d.recording.program.index[name]])
                 ticks += app.cycles_per_packet * (sent @ heard) + app.cycles_per_synapse * (sent @ fanout)
             assert len(p.cores) == 1
             assert a.cycles[i] == app.cycles_base + app.cycles_per_neuron * p.size + ticks.max()

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..cost import explain
 from ..emulate import Recording
 from ..emulate import run as emulate
 from ..errors import InputError, LoadError, QuantizeError, S2NirError
@@ -18,7 +19,7 @@ from ..files import write_whole
 from ..frontend import contract_report, load
 from ..graph import Graph
 from ..machine import Faults, SpiNNaker2
-from ..mapping import PLACERS, ROUTERS, MachineImage, compile
+from ..mapping import PLACERS, ROUTERS, MachineImage, Partition, compile
 from ..quantize import PTQ, Network, board_faults
 from ..quantize import quantize as to_integers
 from ..report import Report, compare, decisions
@@ -101,18 +102,29 @@ def quantize(args: argparse.Namespace, out: Console) -> Answer:
 
 
 def map(args: argparse.Namespace, out: Console) -> Answer:
-    """Compile and save an image."""
+    """Compile and save an image; or say what it takes of the machine."""
     _no_image(args)
+    if not args.output and not args.explain:
+        raise WrongUse("give -o IMAGE to write, or --explain")
     _can_write(args.output)
     graph = load(args.file, **_loading(args))
-    image = _image(args, _network(args, graph, _calibration(args, graph)))
+    network = _network(args, graph, _calibration(args, graph))
+    answer: dict[str, Any] = {"file": args.file, "output": args.output}
+    if args.explain:
+        options = _mapping(args)
+        del options["onset"]
+        limits = explain(network, **options)
+        out.say(str(limits))
+        answer["limits"] = limits.to_dict()
+        if not limits.fits or not args.output:
+            return answer, FITS if limits.fits else FAILED
+    image = _image(args, network)
     image.save(args.output)
     for note in image.notes:
         out.say(f"note: {note}")
     fit = _say_fit(image, out)
     out.say(f"written: {args.output}")
-    answer = {"file": args.file, "output": args.output, "image": image.digest, "fit": fit, "notes": list(image.notes)}
-    return answer, FITS
+    return answer | {"image": image.digest, "fit": fit, "notes": list(image.notes)}, FITS
 
 
 def run(args: argparse.Namespace, out: Console) -> Answer:
@@ -312,12 +324,19 @@ def _network(args: argparse.Namespace, graph: Graph, calibration: Any) -> Networ
 
 
 def _image(args: argparse.Namespace, network: Network) -> MachineImage:
-    onset = args.onset or ("board" if args.like == BOARD else "aligned")
-    return compile(
-        network, machine=_machine(args), application=args.application, onset=onset, loops=args.loops, ticks=args.ticks,
-        record=args.record, max_count=args.max_count, max_relays=args.max_relays, window=args.window,
-        place=PLACERS[args.place]() if args.place else None, route=ROUTERS[args.route](), minimise=args.minimise,
-    )
+    return compile(network, **_mapping(args))
+
+
+def _mapping(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of compile."""
+    cut = {n: getattr(args, n) for n in ("tick", "share") if getattr(args, n) is not None}
+    return {
+        "machine": _machine(args), "application": args.application, "loops": args.loops, "ticks": args.ticks,
+        "onset": args.onset or ("board" if args.like == BOARD else "aligned"), "record": args.record,
+        "max_count": args.max_count, "max_relays": args.max_relays, "window": args.window,
+        "partition": Partition(**cut), "place": PLACERS[args.place]() if args.place else None,
+        "route": ROUTERS[args.route](), "minimise": args.minimise,
+    }
 
 
 def _machine(args: argparse.Namespace) -> SpiNNaker2:

@@ -165,7 +165,9 @@ def parser() -> _Parser:
         _compile_flags(command)
     for command in (run, report):
         _run_flags(command)
-    mapping.add_argument("-o", "--output", metavar="IMAGE", required=True, help="the image to write, one HDF5 file")
+    mapping.add_argument("-o", "--output", metavar="IMAGE", help="the image to write, one HDF5 file")
+    mapping.add_argument("--explain", action="store_true", help="say what it takes of each resource, which one ends it "
+                         "first, and the cheapest change that lets it fit; needs no -o")
     run.add_argument("-o", "--output", metavar="NPZ", help="spikes to write, (batch, steps, *shape) by population")
     run.add_argument("--report", metavar="FILE", help="report to write: .html, .json or .txt")
     report.add_argument("-o", "--output", metavar="FILE", help="report to write: .html, .json or .txt")
@@ -220,6 +222,9 @@ def _compile_flags(command: argparse.ArgumentParser) -> None:
     group.add_argument("--window", type=_whole(1), metavar="BYTES", help="data memory per core, in place of 67328")
     group.add_argument("--boards", type=_whole(1), metavar="N", help="boards of 48 chips: 1, or a multiple of 3 "
                        "(default: one chip)")
+    group.add_argument("--tick", type=_positive, metavar="SECONDS", help="length of a tick (default 0.001)")
+    group.add_argument("--share", type=_share, metavar="SHARE", help="neurons per core, as a share of what fits "
+                       "(default 1)")
     group.add_argument("--faults", metavar="FILE", help="JSON of dead cores, chips, links and routers")
     group.add_argument("--place", choices=PLACERS, help="slices to cores (default: curve on several chips)")
     group.add_argument("--route", choices=ROUTERS, default="nearest", help="multicast trees (default nearest)")

@@ -3,6 +3,7 @@
 from .memory import Program, decode
 from .recording import Recording
 from .reference import Reference, reference
-from .run import program, run
+from .routes import Reach
+from .run import program, run, ways
 
-__all__ = ["Program", "Recording", "Reference", "decode", "program", "reference", "run"]
+__all__ = ["Program", "Reach", "Recording", "Reference", "decode", "program", "reference", "run", "ways"]

@@ -1,7 +1,7 @@
 """Decoding an image: core memories and routing tables to the arrays that the kernels run on.
 
-A packet of every source is walked through the routing tables once, looked up in every core it reaches, and the rows and
-kernels that it finds there become segments (segments.py).
+Packets are walked through the routing tables once (routes.py), looked up in every core they reach, and the rows and
+kernels that they find there become segments (segments.py).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError
 from ..fixedpoint import Arithmetic, next_up
-from ..machine import LINKS, Chip
 from ..mapping import MachineImage, Regions, regions, unpack_geometry
+from .routes import Reach, routes
 from .segments import Synapses, synapses
 
 RELAY, FAST, FAST_CURRENT, GENERIC = 0, 1, 2, 3
@@ -53,7 +53,7 @@ class Program:
     """An image, decoded.
 
     first : int64 (cores + 1), number of each core's first neuron; slots : input slots, largest synaptic delay + 1
-    reach : bool (classes, cores), which cores a source's packets reach; reach_of : class of every source
+    reach : where the packets of every source go
     index : by population, the number of each of its neurons (C order over its shape)
     """
 
@@ -63,8 +63,7 @@ class Program:
     neurons: Neurons
     groups: Groups
     synapses: Synapses
-    reach: NDArray[np.bool_]
-    reach_of: NDArray[np.int64]
+    reach: Reach
     index: dict[str, NDArray[np.int64]]
 
     @property
@@ -80,16 +79,8 @@ def decode(image: MachineImage) -> Program:
     ImageError
         where a memory cannot be read as the layout has it.
     """
-    parts = []
-    for core in image.cores:
-        r = regions(core.memory, core.application not in ("spike_list", "relay"))
-        if isinstance(r, str):
-            raise ImageError(f"core {core.chip} PE {core.pe}: {r}")
-        for fault in _faults(r, image.arithmetic):
-            raise ImageError(f"core {core.chip} PE {core.pe}: {fault}")
-        parts.append(r)
-    first = np.concatenate([[0], np.cumsum([r.descriptor.neurons for r in parts])]).astype(np.int64)
-    arrivals, reach, reach_of = _walk(image, parts, first)
+    parts, first = read(image)
+    reach, arrivals = routes(image, parts, first)
     slots = max((r.descriptor.ring for r in parts), default=1)
     return Program(
         arithmetic=image.arithmetic,
@@ -99,9 +90,27 @@ def decode(image: MachineImage) -> Program:
         groups=_groups(image, parts, first),
         synapses=synapses(image, parts, first, arrivals),
         reach=reach,
-        reach_of=reach_of,
         index=_index(image, parts, first),
     )
+
+
+def read(image: MachineImage) -> tuple[list[Regions], NDArray[np.int64]]:
+    """The regions of every core, and the number of each core's first neuron.
+
+    Raises
+    ------
+    ImageError
+        where a memory cannot be read as the layout has it.
+    """
+    parts = []
+    for core in image.cores:
+        r = regions(core.memory, core.application not in ("spike_list", "relay"))
+        if isinstance(r, str):
+            raise ImageError(f"core {core.chip} PE {core.pe}: {r}")
+        for fault in _faults(r, image.arithmetic):
+            raise ImageError(f"core {core.chip} PE {core.pe}: {fault}")
+        parts.append(r)
+    return parts, np.concatenate([[0], np.cumsum([r.descriptor.neurons for r in parts])]).astype(np.int64)
 
 
 def _faults(r: Regions, arithmetic: Arithmetic) -> Iterator[str]:
@@ -138,68 +147,6 @@ def _index(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]) 
             raise ImageError(f"{p.name}: {int((numbers < 0).sum())} neurons are on no core")
         found[p.name] = numbers.ravel()
     return found
-
-
-def _walk(
-    image: MachineImage, parts: list[Regions], first: NDArray[np.int64]
-) -> tuple[list[list[tuple[int, NDArray[np.int64]]]], NDArray[np.bool_], NDArray[np.int64]]:
-    """Send a packet of every source through its chip's table.
-
-    Returns, by core, what reaches it: (source core, local indices); and the classes of sources by the cores they reach.
-    """
-    at = {(c.chip, c.pe): i for i, c in enumerate(image.cores)}
-    number = {chip: k for k, chip in enumerate(image.machine.coordinates)}
-    arrivals: list[list[tuple[int, NDArray[np.int64]]]] = [[] for _ in image.cores]
-    classes: dict[bytes, int] = {}
-    rows: list[NDArray[np.bool_]] = []
-    reach_of = np.zeros(int(first[-1]), np.int64)
-    for i, (core, r) in enumerate(zip(image.cores, parts, strict=True)):
-        n = r.descriptor.neurons
-        reached = np.zeros((n, len(image.cores)), bool)
-        _send(image, number, at, (r.descriptor.key | np.arange(n)).astype(np.uint32), core.chip, reached)
-        for target in np.flatnonzero(reached.any(axis=0)):
-            arrivals[target].append((i, np.flatnonzero(reached[:, target])))
-        packed, which = np.unique(reached, axis=0, return_inverse=True)
-        for k, row in enumerate(packed):
-            found = classes.setdefault(row.tobytes(), len(classes))
-            if found == len(rows):
-                rows.append(row)
-            reach_of[first[i] + np.flatnonzero(which.ravel() == k)] = found
-    return arrivals, np.array(rows, bool).reshape(len(rows), len(image.cores)), reach_of
-
-
-def _send(
-    image: MachineImage, number: dict[Chip, int], at: dict[tuple[Chip, int], int], keys: NDArray[np.uint32],
-    chip: Chip, reached: NDArray[np.bool_],
-) -> None:
-    """Packets of some keys from one chip on, router by router; marks the cores that each key reaches.
-
-    Raises
-    ------
-    ImageError
-        where packets go round for ever.
-    """
-    t = image.machine.topology
-    ways = [(chip, -1, np.arange(keys.size), 0)]
-    while ways:
-        chip, came, mine, hops = ways.pop()
-        if hops > t.chips:
-            raise ImageError(f"chip {chip}: packets of key {int(keys[mine[0]]):#x} go round for ever")
-        table = image.tables.get(chip)
-        entry = np.full(mine.size, -1) if table is None else table.lookup(keys[mine])
-        for e in np.unique(entry).tolist():
-            these = mine[entry == e]
-            if e >= 0 and table is not None:
-                bits = table.bits(e)
-            else:
-                bits = [(came + LINKS // 2) % LINKS] if image.machine.default_routes and came >= 0 else []
-            for bit in bits:
-                if bit >= LINKS:
-                    if (chip, bit - LINKS) in at:
-                        reached[these, at[chip, bit - LINKS]] = True
-                elif chip in number and (there := int(t.neighbour[number[chip], bit])) >= 0:
-                    x, y = t.chip[there].tolist()
-                    ways.append(((x, y), (bit + LINKS // 2) % LINKS, these, hops + 1))
 
 
 def _neurons(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]) -> Neurons:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import NameMissingError
 from ..fixedpoint import STATE_BITS
+from ..machine import LINKS
 from ..mapping import MachineImage, PopulationInfo
 from .memory import Program
 
@@ -132,17 +133,26 @@ class Recording:
 
     def _arrivals(self, b: int) -> NDArray[np.int64]:
         """int (ticks, cores) of one recording, from what each class of sources sent and the cores it reaches."""
-        reach, of = self.program.reach, self.program.reach_of
-        sent = np.zeros((self.ticks, reach.shape[0]))
-        tick, source, count = self.events[b]
-        np.add.at(sent, (tick, of[source]), count)
-        start, source, count = self.inputs[b]
-        np.add.at(sent, (np.repeat(np.arange(self.ticks), np.diff(start)), of[source]), count)
-        return np.asarray((sent @ reach).astype(np.int64))
+        over = self.program.reach.over("core", len(self.image.cores))
+        return np.asarray((self.program.reach.sent(self.ticks, *self.sent(b)) @ over).toarray())
 
     def packets_per_link(self) -> dict[tuple[tuple[int, int], int], int]:
-        """Packets over each link between chips, by (chip, link); empty on one chip, where no tree leaves it."""
-        return {}
+        """Packets over each link between chips that has any, by ((x, y), link): all ticks of all recordings."""
+        reach, chips = self.program.reach, self.image.machine.coordinates
+        sent = np.zeros(reach.classes, np.int64)
+        for b in range(self.batch):
+            _, source, count = self.sent(b)
+            np.add.at(sent, reach.of[source], count)
+        total = sent @ reach.over("link", LINKS * len(chips))
+        return {(chips[k // LINKS], k % LINKS): int(total[k]) for k in np.flatnonzero(total).tolist()}
+
+    def sent(self, b: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """(tick, source, count) of every packet of one recording: of inputs, then of neurons and relays."""
+        start, source, count = self.inputs[b]
+        tick = np.repeat(np.arange(self.ticks), np.diff(start))
+        both = zip((tick, source, count), self.events[b], strict=True)
+        tick, source, count = (np.concatenate(pair).astype(np.int64) for pair in both)
+        return tick, source, count
 
     def spike_list_bytes(self) -> NDArray[np.int64]:
         """int (batch, input cores): data memory of each input core with its list, 4 B per spike and per tick."""

@@ -15,8 +15,9 @@ from ..errors import RunError, needs
 from ..events import to_counts
 from ..fixedpoint import Arithmetic
 from ..mapping import MachineImage
-from .memory import Program, decode
+from .memory import Program, decode, read
 from .recording import Recording
+from .routes import Reach, routes
 
 _kept = threading.local()  # room for events, taken again: fresh pages cost more than what is written to them
 RECORDABLE = ("spikes", "voltages", "potentials")
@@ -29,6 +30,15 @@ def program(image: MachineImage) -> Program:
     if found is None:
         found = _programs[image] = decode(image)
     return found
+
+
+def ways(image: MachineImage) -> tuple[Reach, NDArray[np.int64]]:
+    """Where packets go, and the number of each core's first source; no synapse is decoded."""
+    found = _programs.get(image)
+    if found is not None:
+        return found.reach, found.first
+    parts, first = read(image)
+    return routes(image, parts, first)[0], first
 
 
 def run(

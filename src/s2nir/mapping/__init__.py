@@ -2,6 +2,7 @@
 
 from .check import check
 from .compile import compile, headroom
+from .demand import demand
 from .image import CoreImage, MachineImage, PopulationInfo
 from .keys import ByChip, KeyBlock, LargestFirst
 from .layout import Descriptor, Geometry, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
@@ -9,7 +10,7 @@ from .minimise import Expand, Fewest, OrderedCovering, neighbours
 from .net import Net, net
 from .partition import Partition, Slice
 from .place import PLACERS, Annealing, Curve, Sequential
-from .placement import Placement, lay
+from .placement import Placement, lay, put
 from .route import ROUTERS, DimensionOrder, Flow, LoadAware, NearestNeighbour, Trees, link_ns, link_packets
 from .tables import METHODS, Table, minimised, tables
 from .trees import RouteTrees, flow, grow
@@ -49,6 +50,7 @@ __all__ = [
     "as_sparse",
     "check",
     "compile",
+    "demand",
     "flow",
     "grow",
     "headroom",
@@ -58,6 +60,7 @@ __all__ = [
     "minimised",
     "neighbours",
     "net",
+    "put",
     "regions",
     "tables",
     "unpack_conv_entry",

@@ -275,7 +275,7 @@ class Cost:
             rest = self.app.window - self.demand(cut)[0].max() + self._worst(cut)
             if all(self._ruled(s)[0] <= rest for s in boxes(self.member, cut)):
                 return cut
-        raise self._no_cut()
+        raise self._no_cut(cuts[-1])
 
     def _worst(self, cut: tuple[int, int, int]) -> int:
         """Bytes that rules give the worst of the slices that `demand` asks about."""
@@ -319,6 +319,7 @@ class Cost:
             "What would help: fewer inputs per neuron, a convolution instead of a matrix"
             f"{', fewer ticks' if records else ''}, or a larger data window (window=).",
             rule="does-not-fit",
+            lack=(member.name, held, app.window),
         )
 
     def by_bytes_alone(self, cuts: list[tuple[int, int, int]], member: Member, tick: float) -> tuple[int, int, int]:
@@ -326,7 +327,7 @@ class Cost:
         app = self.app
         best = _first(cuts, lambda cut: bool(self.demand(cut)[0].max() <= app.window))
         if best is None:
-            raise self._no_cut()
+            raise self._no_cut(cuts[-1])
         warnings.warn(
             f"{member.name}: with {app.activity:.0%} of its sources active in a tick, no cut keeps a core within "
             f"{tick * app.clock_hz:.0f} cycles and {app.fifo_packets} packets per tick; it is cut by bytes alone. See "
@@ -337,12 +338,13 @@ class Cost:
         return best  # type: ignore[no-any-return]
 
 
-    def _no_cut(self) -> MappingError:
+    def _no_cut(self, finest: tuple[int, int, int]) -> MappingError:
         tables = "the tables of its convolutions" if self.convs else "its rows"
         return MappingError(
             f"{self.member.name}: no cut of it fits a core's {self.app.window} bytes with room for {tables}. What "
             "would help: fewer channels, a smaller kernel, fewer inputs per neuron, or a larger data window (window=).",
             rule="does-not-fit",
+            lack=(self.member.name, int(self.demand(finest)[0].max()), self.app.window),
         )
 
     def _alone(self, neuron: int) -> int:

@@ -83,13 +83,26 @@ def lay(
         where a neuron does not fit a core, or the slices do not fit the machine.
     """
     slices = (partition or Partition())(wiring, ticks, record)
-    joined = net(wiring, slices)
+    return put(network.digest, wiring, slices, net(wiring, slices), machine, place, allot)
+
+
+def put(
+    network: str, wiring: Wiring, slices: Mapping[str, tuple[Slice, ...]], joined: Net, machine: SpiNNaker2,
+    place: Place | None = None, allot: Allot | None = None,
+) -> Placement:
+    """Place slices and allot their keys.
+
+    Raises
+    ------
+    MappingError
+        where the slices do not fit the machine.
+    """
     refuse_too_many(joined.slices, machine)
     one = machine.topology.chips == 1
     chip, pe = (place or (Sequential() if one else Curve()))(joined, machine)
     where = machine.coordinates
     return Placement(
-        network=network.digest,
+        network=network,
         machine=machine,
         wiring=wiring,
         slices=slices,

@@ -16,6 +16,7 @@ from ..emulate import Recording
 from ..machine import APPLICATIONS, FIFO_PACKETS, Application
 from ..mapping import Descriptor, MachineImage
 
+DENSE = 1 << 22  # packets by tick and core that are held at once
 INPUT, RELAY = "spike_list", "relay"
 Events = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
@@ -57,7 +58,8 @@ def measure(recording: Recording) -> Activity:
     image, program = recording.image, recording.program
     batch, ticks, cores = recording.batch, recording.ticks, len(image.cores)
     cost = _Costs(image)
-    fanout = synapses_per_core(recording)
+    fanout, over = synapses_per_core(recording), program.reach.over("core", cores)
+    step = max(1, DENSE // max(cores, 1))
     populations = _population_of(recording)
     spikes = {p.name: np.zeros(batch, np.int64) for p in image.populations if p.spikes and p.kind != "relay"}
     packets = np.zeros((batch, cores), np.int64)
@@ -65,40 +67,29 @@ def measure(recording: Recording) -> Activity:
     busiest, busiest_cycles = np.zeros(ticks, np.int64), np.zeros(ticks)
     cycles, total, every = np.zeros(cores), 0, 0.0
     for b in range(batch):
-        tick, source, count = sent(recording, b)
+        tick, source, count = recording.sent(b)
         for place, p in enumerate(image.populations):
             if p.name in spikes:
                 mine = (populations[source] == place) & (tick >= p.lag) & (tick < p.lag + recording.steps)
                 spikes[p.name][b] = count[mine].sum()
-        form = (ticks, program.reach.shape[0])
-        by_class = csr_array((count.astype(np.float64), (tick, program.reach_of[source])), shape=form)
-        arriving = np.rint(by_class @ program.reach.astype(np.float64)).astype(np.int64)
-        added = (csr_array((count.astype(np.float64), (tick, source)), shape=(ticks, program.size)) @ fanout).toarray()
-        taken = cost(arriving, added)
-        packets[b] = arriving.sum(axis=0)
-        worst = np.maximum(worst, arriving.max(axis=0, initial=0))
-        busiest = np.maximum(busiest, arriving.max(axis=1, initial=0))
-        over_fifo += (arriving > FIFO_PACKETS).sum(axis=0)
-        total += int(added.sum())
-        every += float(taken.sum())
-        cycles = np.maximum(cycles, taken.max(axis=0, initial=0))
-        busiest_cycles = np.maximum(busiest_cycles, taken.max(axis=1, initial=0))
-        overruns += (taken > cost.budget).sum(axis=0)
+        by_class = program.reach.sent(ticks, tick, source, count)
+        by_source = csr_array((count.astype(np.float64), (tick, source)), shape=(ticks, program.size))
+        for t in range(0, ticks, step):  # a few ticks at a time: these are dense
+            arriving = (by_class[t : t + step] @ over).toarray()
+            added = (by_source[t : t + step] @ fanout).toarray()
+            taken = cost(arriving, added)
+            packets[b] += arriving.sum(axis=0)
+            worst = np.maximum(worst, arriving.max(axis=0, initial=0))
+            busiest[t : t + step] = np.maximum(busiest[t : t + step], arriving.max(axis=1, initial=0))
+            over_fifo += (arriving > FIFO_PACKETS).sum(axis=0)
+            total += int(added.sum())
+            every += float(taken.sum())
+            cycles = np.maximum(cycles, taken.max(axis=0, initial=0))
+            busiest_cycles[t : t + step] = np.maximum(busiest_cycles[t : t + step], taken.max(axis=1, initial=0))
+            overruns += (taken > cost.budget).sum(axis=0)
     return Activity(
         spikes=spikes, packets=packets, worst=worst, busiest=busiest, over_fifo=over_fifo, synaptic_events=total,
         cycles=cycles, busiest_cycles=busiest_cycles, all_cycles=every, overruns=overruns, budget=cost.budget,
-    )
-
-
-def sent(recording: Recording, b: int) -> Events:
-    """(tick, source, count) of every packet of one recording: of inputs, then of neurons and relays."""
-    start, source, count = recording.inputs[b]
-    tick = np.repeat(np.arange(recording.ticks), np.diff(start))
-    later = recording.events[b]
-    return (
-        np.concatenate([tick, later[0]]).astype(np.int64),
-        np.concatenate([source, later[1]]).astype(np.int64),
-        np.concatenate([count, later[2]]).astype(np.int64),
     )
 
 
@@ -107,7 +98,7 @@ def spikes_of(recording: Recording, name: str, b: int) -> Events:
     p = recording.image[name]
     number = np.full(recording.program.size, -1, np.int64)
     number[recording.program.index[name]] = np.arange(p.size)
-    tick, source, count = sent(recording, b)
+    tick, source, count = recording.sent(b)
     mine = (number[source] >= 0) & (tick >= p.lag) & (tick < p.lag + recording.steps)
     return tick[mine] - p.lag, number[source[mine]], count[mine]
 

@@ -11,8 +11,10 @@ from markupsafe import Markup
 from .activity import spikes_of
 from .charts import Chart, curves, over_time, raster
 from .floorplan import Cell, floorplan
+from .mesh import CHIPS as DRAWN
+from .mesh import mesh
 from .svg import compact, hue, letters
-from .text import SHOWN, count, decisions, printable
+from .text import SHOWN, between, count, decisions, printable
 
 if TYPE_CHECKING:
     from .summary import Report
@@ -49,8 +51,12 @@ def _context(report: Report) -> dict[str, Any]:
         "hue": {n: hue(i) for n, i in place.items()},
         "legend": names[:LISTED],
         "unlisted": max(0, len(names) - LISTED),
-        "placements": [_placement(facts, place, chip) for chip in _chips(report)],
-        "heat": [_heat(facts, chip) for chip in _chips(report)],
+        "placements": [(chip, _placement(facts, place, chip)) for chip in _chips(report)],
+        "heat": [(chip, _heat(facts, chip)) for chip in _chips(report)],
+        "used_chips": len({c.chip for c in report.recording.image.cores}),
+        "mesh": mesh(report.traffic) if report.traffic.chip.shape[0] <= DRAWN else None,
+        "machine_chips": report.traffic.chip.shape[0],
+        "between": between(facts["traffic"]),
         "heat_top": _hottest(facts),
         "packets": over_time(
             report.activity.busiest.astype(np.float64), facts["traffic"]["fifo"],
@@ -72,8 +78,13 @@ def _context(report: Report) -> dict[str, Any]:
 
 
 def _chips(report: Report) -> list[tuple[int, int]]:
-    used = {c.chip for c in report.recording.image.cores}
-    return [c for c in report.recording.image.machine.coordinates if c in used][:CHIPS]
+    """Chips that are drawn: those to whose cores most packets come, in the order of the machine."""
+    heard: dict[tuple[int, int], float] = {}
+    for c in report.to_dict()["traffic"]["cores"]:
+        chip = (c["chip"][0], c["chip"][1])
+        heard[chip] = heard.get(chip, 0.0) + c["packets"]
+    most = sorted(heard, key=lambda chip: (-heard[chip], chip))[:CHIPS]
+    return sorted(most)
 
 
 def _of(facts: dict[str, Any], chip: tuple[int, int]) -> list[dict[str, Any]]:

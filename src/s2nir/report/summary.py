@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..cost import Traffic
+from ..cost import traffic as measure_traffic
 from ..emulate import Recording
 from ..errors import S2NirError, needs
 from ..files import write_whole
@@ -45,6 +47,11 @@ class Report:
         """Sums over the recording."""
         return measure(self.recording)
 
+    @cached_property
+    def traffic(self) -> Traffic:
+        """Packets on cores, routers and links."""
+        return measure_traffic(self.recording)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with a schema version; no value is infinite or NaN."""
         r, image = self.recording, self.recording.image
@@ -62,7 +69,7 @@ class Report:
             },
             "fit": _fit(r),
             "populations": _populations(r, self.activity),
-            "traffic": _traffic(r, self.activity),
+            "traffic": _traffic(r, self.activity, self.traffic),
             "time": _time(r, self.activity),
             "saturations": r.saturations,
             "headroom": {"max_count": image.max_count, "proven": "at compile: no int32 input slot overflows"},
@@ -161,8 +168,8 @@ def _populations(r: Recording, a: Activity) -> list[dict[str, Any]]:
     return rows
 
 
-def _traffic(r: Recording, a: Activity) -> dict[str, Any]:
-    image = r.image
+def _traffic(r: Recording, a: Activity, t: Traffic) -> dict[str, Any]:
+    image, worst = r.image, t.to_dict()
     owner = {i: p.name for p in image.populations for i in p.cores}
     cores = [
         {
@@ -182,7 +189,10 @@ def _traffic(r: Recording, a: Activity) -> dict[str, Any]:
         "worst_tick": _worst(cores, "worst_tick"),
         "fifo": FIFO_PACKETS,
         "ticks_over_fifo": int(a.over_fifo.sum()),
-        "packets_between_chips": sum(r.packets_per_link().values()),
+        "packets_between_chips": int(t.between.total),
+        "between_chips": worst["packets_between_chips"],
+        "worst_link": worst["worst_link"],
+        "worst_router": worst["worst_router"],
         "cores": cores,
     }
 

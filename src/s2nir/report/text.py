@@ -62,7 +62,30 @@ def _traffic(t: dict[str, Any]) -> list[str]:
         lines.append(f"  in {said} the FIFO cannot hold the packets; this run drops none, a board would")
     else:
         lines.append("  no tick gets more packets than the FIFO holds")
-    return lines
+    return lines + [f"  {line}" for line in between(t)]
+
+
+def between(t: dict[str, Any]) -> list[str]:
+    """What goes from chip to chip; nothing is said where nothing does."""
+    every, link, router = t["between_chips"], t["worst_link"], t["worst_router"]
+    if every is None:
+        return []
+    return [
+        f"{t['packets_between_chips']:,} packets over links, {_ticks(every)}",
+        f"worst link: {link['link']} of {_chip(link)}, {_ticks(link)}: {link['ns_worst_tick'] / 1e3:,.3g} us at "
+        f"{link['ns_per_packet']:g} ns, {link['share_of_tick']:.2%} of the tick",
+        f"worst router: {_chip(router)}, {_ticks(router)}",
+    ]
+
+
+def _chip(found: dict[str, Any]) -> str:
+    return f"chip ({found['chip'][0]}, {found['chip'][1]})"
+
+
+def _ticks(found: dict[str, Any]) -> str:
+    """Packets on average and in the worst tick."""
+    return (f"{found['packets_per_tick']:,.1f} per tick, {found['packets_worst_tick']:,.0f} in the worst "
+            f"(tick {found['tick']}, recording {found['recording']})")
 
 
 def _time(t: dict[str, Any]) -> list[str]:

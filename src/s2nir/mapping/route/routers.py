@@ -116,6 +116,7 @@ def _refuse(t: Topology, chip: int) -> None:
         f"no way of live links joins {len(part)} chip(s), {said}{', ...' if len(part) > 8 else ''}, to the others, and "
         "packets would have to go there. Give them up (Faults(chips=...)), or use a machine with fewer dead links.",
         rule="cut-off",
+        lack=(said, len(part), 0),
     )
 
 

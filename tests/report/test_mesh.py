@@ -1,0 +1,124 @@
+"""The picture of the machine: every chip and link where it is, as loaded as it is, and bounded in size."""
+
+import functools
+import math
+import re
+import warnings
+
+import numpy as np
+
+import s2nir
+from report.nets import spikes, two_layers
+from report.test_page import Page
+from s2nir.report.mesh import LEVELS, mesh
+from s2nir.report.page import page
+
+FAULTS = s2nir.Faults(links=[((3, 3), "E")], chips=[(5, 5)])
+
+
+@functools.cache
+def made(boards=1, reserved=150, hidden=60, slices=30, faults=FAULTS):
+    graph = s2nir.load(two_layers(sources=20, hidden=hidden, outs=12), reset="subtract")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", s2nir.S2NirWarning)
+        image = s2nir.compile(
+            s2nir.quantize(graph), machine=s2nir.SpiNNaker2(boards=boards, reserved=reserved, faults=faults),
+            partition=s2nir.Partition(slices=slices))
+        return s2nir.run(image, spikes(batch=2, steps=12, sources=20)).report()
+
+
+def where(paths):
+    """(x, y) of every chip or link of some paths' moves."""
+    return [(float(x), float(y)) for p in paths for x, y in re.findall(r"M(-?[\d.]+) (-?[\d.]+)", p.get("d") or "")]
+
+
+def test_one_chip_has_no_mesh():
+    from report.nets import small
+
+    found = Page(page(small()[2]))
+    assert not found.all("svg", "mesh")
+    assert "Packets between chips" not in "".join(found.words)
+
+
+def test_every_chip_and_every_live_link_is_drawn_once():
+    t = made().traffic
+    drawn = Page(str(mesh(t)))
+    assert len(where(drawn.all("path", "chip"))) == t.chip.shape[0] == 47
+    live = int(t.there.sum())
+    assert len(where(drawn.all("path", "way")) + where(drawn.all("path", "idleway"))) == live
+    assert len(set(where(drawn.all("path", "way")))) == int((t.links.worst > 0).sum())
+    assert len(drawn.all("circle", "touch")) == 47
+    words = "".join(drawn.words)
+    assert "chip (3, 3), board 0" in words
+    assert "E: no link" in words
+
+
+def test_links_are_as_wide_as_their_load_and_lie_on_the_side_that_they_lead_to():
+    t = made().traffic
+    drawn = Page(str(mesh(t)))
+    middle = np.array([(float(c["cx"]), float(c["cy"])) for c in drawn.all("circle", "touch")])
+    width = {}
+    for path in drawn.all("path", "way"):
+        for x, y in where([path]):
+            c = int(np.hypot(*(middle - (x, y)).T).argmin())
+            turn = math.degrees(math.atan2(middle[c, 1] - y, x - middle[c, 0]))
+            width[c, round(turn / 60) % 6] = float(path["stroke-width"])
+    assert set(width) == {(int(c), int(n)) for c, n in zip(*np.nonzero(t.links.worst), strict=True)}
+    chips = t.chip.tolist()
+    for c, n in zip(*np.nonzero(t.there), strict=True):  # one board: a neighbour lies where the link leads to
+        x, y = middle[[tuple(v) for v in chips].index(_next(chips[c], n))] - middle[c]
+        assert round(math.degrees(math.atan2(-y, x)) / 60) % 6 == n
+    level = {k: math.ceil(LEVELS * t.link_time[k] / t.link_time.max()) for k in width}
+    widths = dict(sorted({(level[k], w) for k, w in width.items()}))
+    assert len(widths) == len(set(level.values())) > 3
+    assert list(widths.values()) == sorted(set(widths.values()))
+
+
+def _next(chip, n):
+    return chip[0] + (1, 1, 0, -1, -1, 0)[n], chip[1] + (0, 1, 1, 0, -1, -1)[n]
+
+
+def test_boards_have_rims():
+    one, three = (Page(str(mesh(made(boards, faults=s2nir.Faults()).traffic))) for boards in (1, 3))
+    t = made(1, faults=s2nir.Faults()).traffic
+    at = {tuple(c) for c in t.chip.tolist()}
+    steps = ((1, 0), (1, 1), (0, 1), (-1, 0), (-1, -1), (0, -1))
+    outline = sum((x + dx, y + dy) not in at for x, y in at for dx, dy in steps)
+    assert len(where(one.all("path", "rim"))) == outline
+    assert len(where(three.all("path", "rim"))) > 2 * outline
+
+
+def test_the_report_says_the_worst_link_and_router():
+    found = made()
+    facts, t = found.to_dict()["traffic"], found.traffic
+    assert facts["packets_between_chips"] == t.links.total.sum() == sum(found.recording.packets_per_link().values())
+    assert facts["worst_link"]["share_of_tick"] == t.link_share.max()
+    assert facts["worst_router"]["packets_worst_tick"] == t.routers.worst.max()
+    worst = facts["worst_link"]
+    said = f"worst link: {worst['link']} of chip ({worst['chip'][0]}, {worst['chip'][1]})"
+    assert said in str(found)
+    assert f"(tick {worst['tick']}, recording {worst['recording']})" in str(found)
+    words = "".join(Page(page(found)).words)
+    assert said in words
+
+
+def test_the_page_of_24_boards_is_bounded():
+    found = made(24, 151, 600, 300, s2nir.Faults())
+    text = page(found)
+    assert found.traffic.chip.shape[0] == 1152
+    assert len(text) < 900_000
+    drawn = Page(text)
+    assert len(where(drawn.all("path", "chip"))) == 1152
+    assert not drawn.all("circle", "touch")
+    assert len(drawn.all("svg", "floor")) == 8
+    assert "4 are drawn to whose cores most packets come" in text
+
+
+def test_the_chips_that_are_drawn_hear_most():
+    found = made()
+    text = page(found)
+    heard = {}
+    for c in found.to_dict()["traffic"]["cores"]:
+        heard[tuple(c["chip"])] = heard.get(tuple(c["chip"]), 0) + c["packets"]
+    most = max(heard, key=heard.get)
+    assert f"per recording, chip ({most[0]}, {most[1]})" in text
