@@ -49,8 +49,9 @@ class Preset:
     activity: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+        """As plain values; what a preset does not ask of the activity is left out."""
+        found = {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+        return {k: v for k, v in found.items() if k != "activity" or v is not None}
 
 
 GESTURES = {

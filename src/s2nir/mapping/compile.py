@@ -84,16 +84,9 @@ def compile(
     needs(network, Network, "compile", "Make one with s2nir.quantize(graph).")
     machine = machine or SpiNNaker2()
     loops = _loops(loops, network)
-    max_relays = int(max_relays)
-    if onset not in ONSETS:
-        raise MappingError(f"onset: found {onset!r}, allowed {', '.join(map(repr, ONSETS))}")
-    if not isinstance(max_count, Integral) or not 1 <= max_count < 1 << 16:
-        raise MappingError(f"max_count: found {max_count}, allowed 1 to {(1 << 16) - 1}")
+    max_count, ticks = _asked(onset, max_count, ticks)
     headroom(network, max_count)
-    if ticks is not None and (not isinstance(ticks, Integral) or ticks < 0):
-        raise MappingError(f"ticks: found {ticks}, allowed whole numbers from 0 up, or None")
-    max_count, ticks = int(max_count), None if ticks is None else int(ticks)  # plain numbers: an image is written
-    wiring = wire(network, application, loops, max_relays, window)
+    wiring = wire(network, application, loops, int(max_relays), window)
     partition = partition or Partition()
     placement = _legal(lay(network, wiring, machine, ticks, record, partition, place, allot), check_placement)
     trees = grow(placement, route)
@@ -101,17 +94,33 @@ def compile(
     tabled = minimised(tables(trees, placement.blocks), trees, placement.blocks, machine, minimise)
     refuse_overfull(tabled, machine)
     made = _cores(placement, network.arithmetic, onset, (ticks or 0, record))
+    timed = (loops, onset)
+    return _held(made, into, lambda cores: _image(placement, network, cores, tabled, max_count, timed, partition.tick))
 
-    def image(cores: tuple[CoreImage, ...]) -> MachineImage:
-        return _legal(_image(placement, network, cores, tabled, max_count, (loops, onset), partition.tick), check)
 
+def _asked(onset: str, max_count: int, ticks: int | None) -> tuple[int, int | None]:
+    """Arguments of `compile`, checked; plain numbers, since an image is written with them."""
+    if onset not in ONSETS:
+        raise MappingError(f"onset: found {onset!r}, allowed {', '.join(map(repr, ONSETS))}")
+    if not isinstance(max_count, Integral) or not 1 <= max_count < 1 << 16:
+        raise MappingError(f"max_count: found {max_count}, allowed 1 to {(1 << 16) - 1}")
+    if ticks is not None and (not isinstance(ticks, Integral) or ticks < 0):
+        raise MappingError(f"ticks: found {ticks}, allowed whole numbers from 0 up, or None")
+    return int(max_count), None if ticks is None else int(ticks)
+
+
+def _held(
+    made: Iterable[CoreImage], into: str | os.PathLike[str] | None,
+    image: Callable[[tuple[CoreImage, ...]], MachineImage],
+) -> MachineImage:
+    """The image of some cores, checked: in memory, or in a folder that their memories go to as they are made."""
     if into is None:
-        return image(tuple(made))
+        return _legal(image(tuple(made)), check)
     with folder(Path(into)) as beside:
         shards = Shards(beside)
         for core in made:
             shards.add(core)
-        found = image(shards.cores())
+        found = _legal(image(shards.cores()), check)
         index(found, beside)
     return found
 
