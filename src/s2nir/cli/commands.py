@@ -341,7 +341,7 @@ def _mapping(args: argparse.Namespace) -> dict[str, Any]:
 
 def _machine(args: argparse.Namespace) -> SpiNNaker2:
     faults = Faults() if args.faults is None else Faults.load(args.faults)
-    return SpiNNaker2(boards=args.boards, faults=faults)
+    return SpiNNaker2(boards=args.boards, faults=faults, rows=args.rows)
 
 
 def _spikes(args: argparse.Namespace, inputs: Sequence[Any], max_count: int) -> Any:

@@ -23,6 +23,7 @@ RESETS = ("subtract", "zero", "to_value", "none", "snntorch_restored")
 COMPARES = (">=", ">")
 APPLICATIONS = (
     "auto", "lif", "lif_no_delay", "lif_curr_exp", "lif_curr_exp_no_delay", "lif_conv2d", "lif_curr_exp_conv2d",
+    "lif_compact", "lif_curr_exp_compact", "lif_dram", "lif_curr_exp_dram",
 )
 BOARD = "py-spinnaker2"
 PLACERS = ("sequential", "curve", "annealing")
@@ -222,6 +223,8 @@ def _compile_flags(command: argparse.ArgumentParser) -> None:
     group.add_argument("--window", type=_whole(1), metavar="BYTES", help="data memory per core, in place of 67328")
     group.add_argument("--boards", type=_whole(1), metavar="N", help="boards of 48 chips: 1, or a multiple of 3 "
                        "(default: one chip)")
+    group.add_argument("--rows", choices=("sram", "dram", "compact"), default="sram", help="where synapse rows are, and "
+                       "their form (default sram, as published)")
     group.add_argument("--tick", type=_positive, metavar="SECONDS", help="length of a tick (default 0.001)")
     group.add_argument("--share", type=_share, metavar="SHARE", help="neurons per core, as a share of what fits "
                        "(default 1)")

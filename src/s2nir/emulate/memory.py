@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError
 from ..fixedpoint import Arithmetic, next_up
+from ..machine import Word
 from ..mapping import MachineImage, Regions, regions, unpack_geometry
 from .routes import Reach, routes
 from .segments import Synapses, synapses
@@ -121,7 +122,7 @@ def _faults(r: Regions, arithmetic: Arithmetic) -> Iterator[str]:
         yield f"{d.neurons} neurons in a key block of {d.key_bits} bits"
     if not (c0 < c1 and y0 < y1 and x0 < x1 and (c1 - c0) * (y1 - y0) * (x1 - x0) == d.neurons):
         yield f"the box {d.box} does not hold {d.neurons} neurons"
-    if d.ring != (8 if d.delay_word else 1):
+    if d.ring != (8 if d.delay_word else 1) and not (d.word is Word.DRAM and 1 <= d.ring <= 256):
         yield f"{d.ring} ring slots, its word needs {8 if d.delay_word else 1}"
     if d.fixed != (arithmetic is Arithmetic.FIXED):
         yield f"its state is not {arithmetic.value}, as the image's is"

@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
-from ..mapping import MachineImage, Regions, unpack_conv_entry, unpack_geometry, unpack_words
+from ..mapping import (
+    BlockRows,
+    MachineImage,
+    Regions,
+    read_blocks,
+    unpack_conv_entry,
+    unpack_geometry,
+    unpack_words,
+)
 
 GAP = 8  # a run of targets may have holes this long; they are filled with weights of zero
 SHORTEST = 4  # shorter runs go as single synapses
@@ -63,9 +71,12 @@ def synapses(
     pieces = _Pieces()
     rows = [np.zeros((4, 0), np.int64)]
     for i, r in enumerate(parts):
+        held = _by_slice(image, i, r) if r.table.size and r.descriptor.word.by_slice else None
         for s, local in arrivals[i]:
             source, keys = first[s] + local, parts[s].descriptor.key | local
-            if r.table.size:
+            if held is not None:
+                rows.append(_found(held, source, keys, int(first[i])))
+            elif r.table.size:
                 rows.append(_lookup(image, i, r, source, keys, int(first[i])))
             if image.cores[i].application == "relay" and r.conv_entries.size:
                 key, bits, _, _ = unpack_conv_entry(r.conv_entries[0])
@@ -75,6 +86,29 @@ def synapses(
             _convolve(pieces, r, [(first[s] + m, parts[s].descriptor.key | m) for s, m in arrivals[i]], int(first[i]))
     _runs(pieces, np.concatenate(rows, axis=1))
     return _sorted(pieces, int(first[-1]))
+
+
+def _by_slice(image: MachineImage, i: int, r: Regions) -> BlockRows:
+    """All synapses of a core whose rows are found by source slice, by key."""
+    where, core = f"core {image.cores[i].chip} PE {image.cores[i].pe}", image.cores[i]
+    found = read_blocks(r.descriptor.word, r.table, r.rows, core.dram)
+    if isinstance(found, str):
+        raise ImageError(f"{where}: {found}")
+    if (found.target >= r.descriptor.neurons).any():
+        raise ImageError(f"{where}: a row names a neuron that is not there")
+    if (found.delay >= r.descriptor.ring).any():
+        raise ImageError(f"{where}: a synapse waits longer than its ring of {r.descriptor.ring} slots")
+    order = np.argsort(found.key, kind="stable")
+    return BlockRows(*(column[order] for column in found))
+
+
+def _found(held: BlockRows, source: NDArray[np.int64], keys: NDArray[np.int64], base: int) -> NDArray[np.int64]:
+    """As `_lookup`, of rows by source slice."""
+    begin, end = np.searchsorted(held.key, keys), np.searchsorted(held.key, keys, side="right")
+    count = end - begin
+    row = np.repeat(np.arange(keys.size), count)
+    at = begin[row] + np.arange(row.size) - (np.cumsum(count) - count)[row]
+    return np.stack([source[row], held.delay[at], base + held.target[at], held.weight[at]])
 
 
 def _lookup(

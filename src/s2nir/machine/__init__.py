@@ -4,6 +4,7 @@ from .applications import APPLICATIONS, CODES, Application, Word, record_bytes
 from .faults import Faults
 from .spec import Chip, SpiNNaker2, floor_position
 from .spinnaker2 import (
+    DRAM,
     FIFO_PACKETS,
     LINK_NAMES,
     LINK_NS,
@@ -25,6 +26,7 @@ from .topology import Topology
 __all__ = [
     "APPLICATIONS",
     "CODES",
+    "DRAM",
     "FIFO_PACKETS",
     "LINKS",
     "LINK_NAMES",

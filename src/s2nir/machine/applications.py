@@ -16,10 +16,17 @@ from .spinnaker2 import CLOCK_HZ, FIFO_PACKETS, SRAM_DATA, WINDOW_NEW
 
 
 class Word(enum.Enum):
-    """The layout of a synapse word (16 bits)."""
+    """The layout of a synapse word."""
 
-    NO_DELAY = 0  # weight 7, type 1, target 8 [U]
-    DELAY = 1  # weight 4, delay 3, type 1, target 8 [P]
+    NO_DELAY = 0  # 16 bits: weight 7, type 1, target 8 [U]
+    DELAY = 1  # 16 bits: weight 4, delay 3, type 1, target 8 [P]
+    COMPACT = 2  # 16 bits: int8 weight, target 8; one table entry per source slice; ours [U]
+    DRAM = 3  # 32 bits: int8 weight, delay 8, target 16; one table entry per source slice, rows in DRAM; ours [U]
+
+    @property
+    def by_slice(self) -> bool:
+        """Whether rows are found by source slice."""
+        return self in (Word.COMPACT, Word.DRAM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +47,7 @@ class Application:
     row_header_bytes: ClassVar[int] = 12  # [P]
     neuron_parameter_bytes: ClassVar[int] = 32  # [P]
     neuron_state_bytes: ClassVar[int] = 16  # [P] 8 state and 8 input buffer
-    ring_bytes: ClassVar[int] = 64  # [P] per neuron, with delays
+    ring_bytes: ClassVar[int] = 64  # [P] per neuron, with delays; of DRAM words, as many slots as delays need
     relay_bytes: ClassVar[int] = 8  # ours [U], per source of a relay
     conv_entry_bytes: int = 12  # ours [U], per source slice; more is reserved
     conv_geometry_bytes: int = 16  # ours [U], per projection; more is reserved
@@ -68,12 +75,21 @@ class Application:
     @property
     def delay_limit(self) -> int:
         """The largest synaptic delay, in ticks beyond the one that every packet takes."""
-        return 7 if self.word is Word.DELAY else 0
+        return {Word.DELAY: 7, Word.DRAM: 255}.get(self.word, 0)
 
     @property
     def max_targets(self) -> int:
         """Neurons per core, for all but sources and relays no more than a row word can name [P]."""
-        return self.max_neurons if self.name in ("relay", "spike_list") else min(self.max_neurons, 256)
+        wide = self.name in ("relay", "spike_list") or self.word is Word.DRAM
+        return self.max_neurons if wide else min(self.max_neurons, 256)
+
+    def slots(self, wait: int) -> int:
+        """Slots of the input ring for synapses that wait up to so many ticks.
+
+        >>> LIF.slots(3), LIF_DRAM.slots(3), LIF_NO_DELAY.slots(0)
+        (8, 4, 1)
+        """
+        return {Word.DELAY: 8, Word.DRAM: wait + 1}.get(self.word, 1)
 
     def with_window(self, window: int) -> Application:
         """The same program with another data window, bytes."""
@@ -86,10 +102,15 @@ LIF_CURR_EXP = Application(name="lif_curr_exp", word=Word.DELAY)
 LIF_CURR_EXP_NO_DELAY = Application(name="lif_curr_exp_no_delay")
 LIF_CONV2D = Application(name="lif_conv2d", max_neurons=256)  # [P] cap used for the NIR paper's first layers
 LIF_CURR_EXP_CONV2D = Application(name="lif_curr_exp_conv2d", max_neurons=256)  # ours
+LIF_COMPACT = Application(name="lif_compact", word=Word.COMPACT)  # ours, as the next three
+LIF_DRAM = Application(name="lif_dram", word=Word.DRAM)
+LIF_CURR_EXP_COMPACT = Application(name="lif_curr_exp_compact", word=Word.COMPACT)
+LIF_CURR_EXP_DRAM = Application(name="lif_curr_exp_dram", word=Word.DRAM)
 RELAY = Application(name="relay", max_neurons=1024)  # ours: passes packets on, one tick later
 SPIKE_LIST = Application(name="spike_list", max_neurons=1024)  # ours: sends the input, 4 B per spike and per tick
 
-_ALL = (LIF, LIF_NO_DELAY, LIF_CURR_EXP, LIF_CURR_EXP_NO_DELAY, LIF_CONV2D, LIF_CURR_EXP_CONV2D, RELAY, SPIKE_LIST)
+_ALL = (LIF, LIF_NO_DELAY, LIF_CURR_EXP, LIF_CURR_EXP_NO_DELAY, LIF_CONV2D, LIF_CURR_EXP_CONV2D, RELAY, SPIKE_LIST,
+        LIF_COMPACT, LIF_DRAM, LIF_CURR_EXP_COMPACT, LIF_CURR_EXP_DRAM)
 APPLICATIONS = {a.name: a for a in _ALL}
 CODES = {name: code for code, name in enumerate(APPLICATIONS)}  # what the core descriptor holds
 

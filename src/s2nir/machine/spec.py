@@ -11,6 +11,8 @@ from .faults import Faults
 from .spinnaker2 import LINK_NAMES, LINKS, PES, QUAD, QUADS, ROUTER_ENTRIES, USABLE_PES
 from .topology import Chip, Topology, boards, join
 
+ROWS = ("sram", "dram", "compact")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpiNNaker2:
@@ -21,6 +23,8 @@ class SpiNNaker2:
     faults : cores, chips, links and routers that must not be used
     reserved : PEs that are kept back on each chip, the last ones; 4 leave the 148 that applications may use
     router_entries : entries of a router
+    rows : where synapse rows are, and their form: "sram" as published; "compact" words in SRAM, found by source slice;
+        "dram" words with 8 bits of delay in the chip's DRAM. The latter two are ours
     default_routes : whether a packet that no entry matches goes straight on over the opposite link; not known of the
         chip, so off
 
@@ -34,6 +38,7 @@ class SpiNNaker2:
     reserved: int = PES - USABLE_PES
     router_entries: int = ROUTER_ENTRIES
     default_routes: bool = False
+    rows: str = "sram"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "chips", _chips(self.chips, self.boards))
@@ -42,6 +47,8 @@ class SpiNNaker2:
         ):
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise MappingError(f"SpiNNaker2.{name}: found {value!r}, allowed {low} to {high}")
+        if self.rows not in ROWS:
+            raise MappingError(f"SpiNNaker2.rows: found {self.rows!r}, allowed {', '.join(map(repr, ROWS))}")
         if not isinstance(self.faults, Faults):
             raise MappingError(f"SpiNNaker2.faults: found {type(self.faults).__name__}, needed s2nir.Faults")
         board_of, _ = self._layout()
@@ -97,6 +104,8 @@ class SpiNNaker2:
             f"{'goes straight on' if self.default_routes else 'is dropped'}",
             f"  {self.faults}",
         ]
+        if self.rows != "sram":
+            lines.append(f"  synapse rows: {self.rows}")
         if self.reserved != PES - USABLE_PES:
             lines.append(f"  {self.reserved} PEs of each chip are kept back")
         return "\n".join(lines)
@@ -106,7 +115,7 @@ class SpiNNaker2:
         return {
             "chips": self.chips if isinstance(self.chips, int) else [list(c) for c in self.chips],
             "boards": self.boards, "faults": self.faults.to_dict(), "reserved": self.reserved,
-            "router_entries": self.router_entries, "default_routes": self.default_routes,
+            "router_entries": self.router_entries, "default_routes": self.default_routes, "rows": self.rows,
         }
 
     @classmethod

@@ -1,5 +1,8 @@
 """Network -> MachineImage: slices, cores, keys, trees, tables, memories."""
 
+from .blocks import Found as BlockRows
+from .blocks import read as read_blocks
+from .boxes import Slice
 from .check import check
 from .compile import compile, headroom
 from .demand import demand
@@ -8,7 +11,7 @@ from .keys import ByChip, KeyBlock, LargestFirst
 from .layout import Descriptor, Geometry, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
 from .minimise import Expand, Fewest, OrderedCovering, neighbours
 from .net import Net, net
-from .partition import Partition, Slice
+from .partition import Partition
 from .place import PLACERS, Annealing, Curve, Sequential
 from .placement import Placement, lay, put
 from .route import ROUTERS, DimensionOrder, Flow, LoadAware, NearestNeighbour, Trees, link_ns, link_packets
@@ -21,6 +24,7 @@ __all__ = [
     "PLACERS",
     "ROUTERS",
     "Annealing",
+    "BlockRows",
     "ByChip",
     "CoreImage",
     "Curve",
@@ -61,6 +65,7 @@ __all__ = [
     "neighbours",
     "net",
     "put",
+    "read_blocks",
     "regions",
     "tables",
     "unpack_conv_entry",

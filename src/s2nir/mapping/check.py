@@ -11,7 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..machine import LINKS, Chip
+from ..machine import DRAM, LINKS, Chip, Word
+from .blocks import check as check_blocks
+from .blocks import read as read_blocks
 from .image import CoreImage, MachineImage
 from .layout import REFRACTORY_SHIFT, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
 
@@ -35,6 +37,11 @@ def check(image: MachineImage) -> Iterator[str]:
             return
         found.append(r)
         yield from _core(where, core, r)
+    held: dict[Chip, int] = {}
+    for core in image.cores:
+        held[core.chip] = held.get(core.chip, 0) + core.dram.size
+    for chip in sorted(c for c, n in held.items() if n > DRAM):
+        yield f"chip {chip}: {held[chip]} bytes of DRAM, a chip has {DRAM}"
     yield from _directory(image, found)
     yield from _routes(image, found)
 
@@ -52,7 +59,7 @@ def _core(where: str, core: CoreImage, r: Regions) -> Iterator[str]:
     if core.application == "relay":
         least += 8 * d.neurons
     elif core.application not in NO_NEURONS:
-        least += (16 + (64 if d.delay_word else 0)) * d.neurons
+        least += (16 + (8 * d.ring if d.ring > 1 else 0)) * d.neurons
     if d.total < least:
         yield f"{where}: counts {d.total} bytes, its tables and state alone take {least}"
     if d.neurons > 1 << d.key_bits or d.key % (1 << d.key_bits) or d.neurons < 1:
@@ -60,9 +67,9 @@ def _core(where: str, core: CoreImage, r: Regions) -> Iterator[str]:
     c0, c1, y0, y1, x0, x1 = d.box
     if (c1 - c0) * (y1 - y0) * (x1 - x0) != d.neurons:
         yield f"{where}: the box {d.box} does not hold {d.neurons} neurons"
-    if d.ring != (8 if d.delay_word else 1):
+    if d.ring != (8 if d.delay_word else 1) and not (d.word is Word.DRAM and 1 <= d.ring <= 256):
         yield f"{where}: {d.ring} ring slots"
-    yield from _rows(where, r)
+    yield from _blocks(where, core, r) if d.word.by_slice else _rows(where, r)
     if core.application == "relay":
         if d.conv_entries != 1 or d.geometries or d.table:
             yield f"{where}: a relay has one entry"
@@ -73,6 +80,24 @@ def _core(where: str, core: CoreImage, r: Regions) -> Iterator[str]:
         yield f"{where}: neuron flags that mean nothing"
     if not d.fixed and r.neurons.size and not np.isfinite(r.neurons[:, [0, 1, 2, 4, 6, 7]].copy().view("<f4")).all():
         yield f"{where}: a neuron parameter is not finite"
+
+
+def _blocks(where: str, core: CoreImage, r: Regions) -> Iterator[str]:
+    """Rows that are found by source slice."""
+    d = r.descriptor
+    if d.word is not Word.DRAM and core.dram.size:
+        yield f"{where}: has {core.dram.size} bytes of DRAM, which no row names"
+    faults = list(check_blocks(d.word, r.table, r.rows, core.dram))
+    yield from (f"{where}: {fault}" for fault in faults)
+    found = f"{where}: its rows cannot be read" if faults else read_blocks(d.word, r.table, r.rows, core.dram)
+    if isinstance(found, str):
+        return
+    if (found.target >= d.neurons).any():
+        yield f"{where}: a row names neuron {int(found.target.max())} of {d.neurons}"
+    if (found.delay >= d.ring).any():
+        yield f"{where}: a synapse waits {int(found.delay.max())} ticks in a ring of {d.ring} slots"
+    if (found.weight == -128).any():
+        yield f"{where}: a row holds -128, which has no counterpart"
 
 
 def _rows(where: str, r: Regions) -> Iterator[str]:
@@ -296,7 +321,14 @@ def _arrivals(
     where, (bases, owner) = _name(image.cores[i]), blocks
     heard = [np.zeros(0, np.int64)]
     keys = r.table["key"].astype(np.int64)
-    if keys.size:
+    if keys.size and r.descriptor.word.by_slice:
+        for key, n in zip(keys.tolist(), r.table["count"].tolist(), strict=True):
+            j = int(np.searchsorted(bases, key))
+            if j >= bases.size or bases[j] != key or found[owner[j]].descriptor.neurons != n:
+                yield f"{where}: an entry for {n} keys from {key:#x} on, which is no slice"
+            else:
+                heard.append(owner[j : j + 1])
+    elif keys.size:
         at = np.searchsorted(bases, keys, side="right") - 1
         spans, first = np.unique(at, return_index=True)
         last = keys[np.append(first[1:], keys.size) - 1] if (np.diff(keys) > 0).all() else None

@@ -86,7 +86,7 @@ def compile(
     loops = _loops(loops, network)
     max_count, ticks = _asked(onset, max_count, ticks)
     headroom(network, max_count)
-    wiring = wire(network, application, loops, int(max_relays), window)
+    wiring = wire(network, application, loops, int(max_relays), window, machine.rows)
     partition = partition or Partition()
     placement = _legal(lay(network, wiring, machine, ticks, record, partition, place, allot), check_placement)
     trees = grow(placement, route)
@@ -181,10 +181,10 @@ def _cores(
             relayed = None
             if member.relay_of is not None:
                 relayed = blocks[placement.slices[member.relay_of][i]]
-            memory = write(s, member, blocks[s], arithmetic, lag, rows.of(i), keys, convs, relayed, kept)
+            memory, dram = write(s, member, blocks[s], arithmetic, lag, rows.of(i), keys, convs, relayed, kept)
             chip, pe = placement.cores[s]
             app = member.application
-            yield CoreImage(chip=chip, pe=pe, application=app.name, memory=memory, window=app.window)
+            yield CoreImage(chip=chip, pe=pe, application=app.name, memory=memory, window=app.window, dram=dram)
 
 
 def _image(

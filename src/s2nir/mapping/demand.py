@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..graph import Conv
-from ..machine import Word, record_bytes
+from ..machine import record_bytes
+from .boxes import Slice
 from .net import heard
-from .partition import Slice
-from .rows import Into, Numbering, numbering
+from .row_cost import ByNeuron, BySlice, RowCost
+from .rows import Into, Numbering, numbering, owners
 from .wiring import Member, Wiring
 
 
@@ -28,7 +29,7 @@ def demand(
     rate = np.concatenate([np.full(m.size, rates[name]) for name, m in wiring.members.items()])
     held, events = [], []
     for name, member in wiring.members.items():
-        taken, added = _rows(wiring, member, slices[name], numbers, rate)
+        taken, added = _rows(wiring, member, slices, numbers, rate)
         for i, s in enumerate(slices[name]):
             taken[i] += _still(member, s.size, ticks, record)
             for link, near in convs.get(s, ()):
@@ -45,20 +46,49 @@ def demand(
 
 
 def _rows(
-    wiring: Wiring, member: Member, mine: tuple[Slice, ...], numbers: Numbering, rate: NDArray[np.float64]
+    wiring: Wiring, member: Member, slices: Mapping[str, tuple[Slice, ...]], numbers: Numbering,
+    rate: NDArray[np.float64],
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Bytes of each slice's table and rows, and the synaptic events that they bring; rate : of every neuron"""
-    from .row_kernels import sizes
-
+    mine = slices[member.name]
     taken, events = np.zeros(len(mine), np.int64), np.zeros(len(mine))
-    into, count = Into(wiring, member.name, mine, numbers), np.zeros(numbers.size, np.int32)
-    app = member.application
+    into, cost = Into(wiring, member.name, mine, numbers), exact_cost(member, wiring, slices, numbers)
     for i in range(len(mine)):
         source = into.of(i).source
-        rows, words = sizes(source, count)
-        taken[i] = rows * (app.table_entry_bytes + app.row_header_bytes) + 2 * words
+        taken[i] = cost.ruled(0, source)
         events[i] = rate[source].sum()
     return taken, events
+
+
+def exact_cost(
+    member: Member, wiring: Wiring, slices: Mapping[str, tuple[Slice, ...]], numbers: Numbering
+) -> RowCost:
+    """What rows of one slice take, all links together: `ruled(0, source)` with sources as `numbers` count them."""
+    app = member.application
+    if not app.word.by_slice:
+        return ByNeuron(app=app, held=np.zeros(numbers.size, np.int32))
+    part, size = np.empty(numbers.size, np.int64), [0]
+    for name, m in wiring.members.items():
+        owner, _ = owners(slices[name], m.view, m.size)
+        part[numbers.first[name] : numbers.first[name] + m.size] = owner + len(size)
+        size += [s.size for s in slices[name]]
+    return BySlice(app=app, part=part, parts=(part,), size=np.array(size, np.int64))
+
+
+def overfull(
+    wiring: Wiring, slices: Mapping[str, tuple[Slice, ...]], ticks: int | None, record: tuple[str, ...]
+) -> list[str]:
+    """Members with rows by source slice of which a slice takes more than its window, to the byte."""
+    if not any(m.application.word.by_slice for m in wiring.members.values()):
+        return []
+    held, _ = demand(wiring, slices, ticks, record, dict.fromkeys(wiring.members, 0.0))
+    over, at = [], 0
+    for name, m in wiring.members.items():
+        n = len(slices[name])
+        if n and held[at : at + n].max() > m.application.window:
+            over.append(name)
+        at += n
+    return over
 
 
 def _still(member: Member, n: int, ticks: int | None, record: tuple[str, ...]) -> int:
@@ -68,6 +98,6 @@ def _still(member: Member, n: int, ticks: int | None, record: tuple[str, ...]) -
         return app.descriptor_bytes
     if member.relay_of is not None:
         return app.descriptor_bytes + app.conv_entry_bytes + n * app.relay_bytes
-    each = app.neuron_parameter_bytes + app.neuron_state_bytes + (app.ring_bytes if app.word is Word.DELAY else 0)
+    each = app.neuron_parameter_bytes + app.neuron_state_bytes + member.ring_bytes
     kept = sum(record_bytes(what, n, ticks) for what in record) if ticks else 0
     return app.descriptor_bytes + n * each + kept

@@ -24,29 +24,34 @@ SHARD = 1024  # cores whose memories make one node of the digest, and one file o
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class CoreImage:
-    """One core: where it is, its program, and its data memory (see layout.py)."""
+    """One core: where it is, its program, its data memory (see layout.py), and its rows in DRAM (see blocks.py)."""
 
     chip: Chip
     pe: int
     application: str
     memory: NDArray[np.uint8]
     window: int
+    dram: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     _sha: bytes = field(default=b"", init=False, repr=False, metadata={"digest": False})
 
     def __post_init__(self) -> None:
-        if not isinstance(self.memory, np.memmap) or self.memory.flags.writeable:
-            object.__setattr__(self, "memory", freeze(self.memory, np.uint8))
+        for name in ("memory", "dram"):
+            held = getattr(self, name)
+            if not isinstance(held, np.memmap) or held.flags.writeable:
+                object.__setattr__(self, name, freeze(held, np.uint8))
 
     @property
     def sha(self) -> bytes:
-        """SHA-256 of the memory."""
+        """SHA-256 of the memory, and of the DRAM behind it: the descriptor says where the memory ends."""
         if not self._sha:
-            object.__setattr__(self, "_sha", hashlib.sha256(self.memory.data).digest())
+            h = hashlib.sha256(self.memory.data)
+            h.update(self.dram.data)
+            object.__setattr__(self, "_sha", h.digest())
         return self._sha
 
-    def held_by(self, mapped: NDArray[np.uint8], sha: bytes) -> CoreImage:
-        """The same core, its memory in a file, with a digest that is known."""
-        held = replace(self, memory=mapped)
+    def held_by(self, memory: NDArray[np.uint8], dram: NDArray[np.uint8], sha: bytes) -> CoreImage:
+        """The same core, its memories in a file, with a digest that is known; b"" for one that is not."""
+        held = replace(self, memory=memory, dram=dram)
         object.__setattr__(held, "_sha", sha)
         return held
 

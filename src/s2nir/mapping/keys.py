@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..errors import MappingError
-from .partition import Slice
+from .boxes import Slice
 
 KEY_SPACE = 1 << 32
 

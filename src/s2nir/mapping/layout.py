@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..graph import Conv, Pool
+from ..machine import Word
 
 DESCRIPTOR_BYTES = 64
 TABLE_ENTRY = np.dtype([("key", "<u4"), ("offset", "<u4"), ("count", "<u4")])
@@ -30,7 +31,7 @@ FIXED_BIT, SHIFT_AT, WORD_AT = 8, 9, 13
 class Descriptor(NamedTuple):
     """The 16 words at the start of a core's memory.
 
-    form : application code, bit 8 fixed arithmetic, bits 9-12 right shift, bit 13 delay word
+    form : application code, bit 8 fixed arithmetic, bits 9-12 right shift, bits 13-14 the synapse word (machine.Word)
     onset : tick in which constants start to act
     c0_c1, y0_y1 : two 16-bit numbers each; x0, x1 : the box of the slice
     total : bytes of memory in use, with state, ring and records
@@ -67,8 +68,12 @@ class Descriptor(NamedTuple):
         return self.form >> SHIFT_AT & 15
 
     @property
+    def word(self) -> Word:
+        return Word(self.form >> WORD_AT & 3)
+
+    @property
     def delay_word(self) -> bool:
-        return bool(self.form >> WORD_AT & 1)
+        return self.word is Word.DELAY
 
     @property
     def box(self) -> tuple[int, int, int, int, int, int]:

@@ -12,6 +12,9 @@ from ..fixedpoint import Arithmetic
 from ..graph import Compare, Conv, Reset
 from ..machine import CODES, Word, record_bytes
 from ..quantize import IntPopulation
+from .blocks import Parts
+from .blocks import write as write_blocks
+from .boxes import Slice
 from .keys import KeyBlock
 from .layout import (
     CONV_ENTRY,
@@ -35,7 +38,6 @@ from .layout import (
     pack_geometry,
     pack_words,
 )
-from .partition import Slice
 from .rows import Rows
 from .wiring import Link, Member, Wiring
 
@@ -49,17 +51,22 @@ RESETS = {
 
 
 class Keyed(NamedTuple):
-    """key : int64, of every neuron of the wiring (rows.Numbering); held : int32, as many zeros, for sorting with."""
+    """key : int64, of every neuron of the wiring (rows.Numbering); held : int32, as many zeros, for sorting with;
+    base, size : int64, first key and neurons of every slice, by key."""
 
     key: NDArray[np.int64]
     held: NDArray[np.int32]
+    base: NDArray[np.int64]
+    size: NDArray[np.int64]
 
 
 def keyed(wiring: Wiring, slices: Mapping[str, tuple[Slice, ...]], blocks: Mapping[Slice, KeyBlock]) -> Keyed:
     """The keys of all neurons."""
     parts = [neuron_keys(slices[name], blocks, member) for name, member in wiring.members.items()]
     key = np.concatenate([np.zeros(0, np.int64), *parts])
-    return Keyed(key, np.zeros(key.size, np.int32))
+    spans = sorted((block.base, s.size) for s, block in blocks.items())
+    base, size = np.array(spans, np.int64).reshape(-1, 2).T
+    return Keyed(key, np.zeros(key.size, np.int32), base, size)
 
 
 def neuron_keys(slices: tuple[Slice, ...], blocks: Mapping[Slice, KeyBlock], member: Member) -> NDArray[np.int64]:
@@ -81,16 +88,16 @@ def write(
     convs: list[tuple[Link, list[tuple[Slice, KeyBlock]]]],
     relayed: KeyBlock | None,
     kept: tuple[int, tuple[str, ...]],
-) -> NDArray[np.uint8]:
-    """One core's memory.
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """One core's memory, and its rows in DRAM.
 
     rows : synapses into it; keys : of all neurons
     convs : convolutions into the member, with the source slices that reach this slice
     relayed : keys of the slice whose packets a relay passes on; kept : ticks and what is recorded
     """
     app, p = member.application, member.population
-    delay_word = app.word is Word.DELAY
-    table, row_data = _rows(rows, keys, delay_word)
+    parts_of = _by_slice(rows, keys, app.word) if app.word.by_slice else _rows(rows, keys, app.word is Word.DELAY)
+    table, row_data, dram = parts_of
     entries, geometries, kernels = _convolutions(s, convs)
     if relayed is not None:
         entries = np.array([pack_conv_entry(relayed.base, relayed.bits, 0, (0, 1, 0, 1, 0, 1))], CONV_ENTRY)  # no box
@@ -103,26 +110,33 @@ def write(
     total += (app.conv_entry_bytes - CONV_ENTRY.itemsize) * entries.size
     total += (app.conv_geometry_bytes - GEOMETRY_BYTES) * len(geometries)
     if has_neurons:
-        total += s.size * (app.neuron_state_bytes + (app.ring_bytes if delay_word else 0))
+        total += s.size * (app.neuron_state_bytes + member.ring_bytes)
         total += sum(record_bytes(what, s.size, ticks) for what in record)
     elif relayed is not None:
         total += s.size * app.relay_bytes
     form = CODES.get(app.name, CODES["lif_no_delay"]) | (arithmetic is Arithmetic.FIXED) << FIXED_BIT
-    form |= p.shift << SHIFT_AT | delay_word << WORD_AT
+    form |= p.shift << SHIFT_AT | app.word.value << WORD_AT
     descriptor = np.array(
         [
             form, s.size, block.base, block.bits, onset, table.size, row_data.size, entries.size, len(geometries),
-            kernels.size, s.c0 | s.c1 << 16, s.y0 | s.y1 << 16, s.x0, s.x1, total, 8 if delay_word else 1,
+            kernels.size, s.c0 | s.c1 << 16, s.y0 | s.y1 << 16, s.x0, s.x1, total, member.slots,
         ],
         "<u4",
     )
-    return np.concatenate([descriptor.view(np.uint8), *parts])
+    return np.concatenate([descriptor.view(np.uint8), *parts]), dram
 
 
-def _rows(rows: Rows, keys: Keyed, delay_word: bool) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
-    """The population table and the synapse rows."""
+def _by_slice(rows: Rows, keys: Keyed, word: Word) -> Parts:
+    """Rows that are found by source slice."""
+    key = keys.key[rows.source]
+    target, weight, delay = (column.astype(np.int64) for column in (rows.target, rows.weight, rows.delay))
+    return write_blocks(word, key, target, weight, delay, keys.base, keys.size)
+
+
+def _rows(rows: Rows, keys: Keyed, delay_word: bool) -> Parts:
+    """The population table and the synapse rows of the published layout."""
     if not rows.source.size:
-        return np.zeros(0, TABLE_ENTRY), np.zeros(0, np.uint8)
+        return Parts(np.zeros(0, TABLE_ENTRY), np.zeros(0, np.uint8), np.zeros(0, np.uint8))
     from .row_kernels import arrange
 
     weight, delay, target = (column.astype(np.int64) for column in (rows.weight, rows.delay, rows.target))
@@ -136,7 +150,7 @@ def _rows(rows: Rows, keys: Keyed, delay_word: bool) -> tuple[NDArray[np.void], 
     head = np.zeros(source.size, ROW_HEADER)
     head["key"], head["count"] = keys.key[source], count
     data[(first[:, np.newaxis] + np.arange(header)).ravel()] = head.view("<u2").ravel()
-    return table, data.astype("<u2", copy=False).view(np.uint8)
+    return Parts(table, data.astype("<u2", copy=False).view(np.uint8), np.zeros(0, np.uint8))
 
 
 def _convolutions(

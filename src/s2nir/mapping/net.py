@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..graph import Conv, Ruled
 from ..values import freeze_fields
-from .partition import Slice
+from .boxes import Slice
 from .rows import owners
 from .wiring import Link, Member, Wiring, as_rows
 

@@ -17,35 +17,9 @@ from numpy.typing import NDArray
 from ..errors import MappingError, S2NirWarning
 from ..graph import Conv, Ruled
 from ..machine import TICK_S, Word, record_bytes
+from .boxes import Slice
+from .row_cost import row_cost
 from .wiring import Link, Member, View, Wiring, as_rows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Slice:
-    """One core's share of a member: channels c0..c1, rows y0..y1, columns x0..x1; local index (y, x, c), c fastest."""
-
-    member: str
-    c0: int
-    c1: int
-    y0: int
-    y1: int
-    x0: int
-    x1: int
-
-    @property
-    def size(self) -> int:
-        return (self.c1 - self.c0) * (self.y1 - self.y0) * (self.x1 - self.x0)
-
-    def neurons(self, view: View) -> NDArray[np.int64]:
-        """The population's neurons (C order over the view) by local index."""
-        _, h, w = view
-        y, x, c = np.meshgrid(
-            np.arange(self.y0, self.y1), np.arange(self.x0, self.x1), np.arange(self.c0, self.c1), indexing="ij"
-        )
-        return ((c * h + y) * w + x).ravel()
-
-    def __str__(self) -> str:
-        return f"{self.member}[{self.c0}:{self.c1},{self.y0}:{self.y1},{self.x0}:{self.x1}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +54,11 @@ class Partition:
             raise MappingError(f"Partition.tick: found {self.tick} s, must be above 0")
         object.__setattr__(self, "tick", float(self.tick))  # plain numbers: an image is written with them
 
-    def __call__(self, wiring: Wiring, ticks: int | None, record: tuple[str, ...]) -> dict[str, tuple[Slice, ...]]:
-        """Slices by member.
+    def __call__(
+        self, wiring: Wiring, ticks: int | None, record: tuple[str, ...],
+        known: Mapping[str, tuple[Slice, ...]] | None = None,
+    ) -> dict[str, tuple[Slice, ...]]:
+        """Slices by member; known : an earlier cut, on which the bytes of rows by source slice hang.
 
         Raises
         ------
@@ -94,7 +71,8 @@ class Partition:
                 boxes = found[member.relay_of]
                 found[member.name] = tuple(_renamed(s, member.name) for s in boxes)
                 continue
-            cost = Cost(member, [k for k in wiring.links if k.target == member.name], wiring.members, ticks, record)
+            into = [k for k in wiring.links if k.target == member.name]
+            cost = Cost(member, into, wiring.members, ticks, record, {**(known or {}), **found})
             found[member.name] = self._cut(member, cost)
         return found
 
@@ -180,7 +158,7 @@ class Cost:
 
     def __init__(
         self, member: Member, links: list[Link], members: Mapping[str, Member], ticks: int | None,
-        record: tuple[str, ...],
+        record: tuple[str, ...], known: Mapping[str, tuple[Slice, ...]],
     ) -> None:
         self.member, self.app = member, member.application
         self.convs = [k for k in links if isinstance(k.connection, Conv)]
@@ -195,7 +173,7 @@ class Cost:
         self.source = np.concatenate([np.zeros(0, np.int64), *parts])
         self.target = np.concatenate([np.zeros(0, np.int64), *(r[1] for _, r in rows)])
         self.ticks, self.record = ticks, record
-        self.count = np.zeros(max((c.sources for c in self.ruled), default=0), np.int32)
+        self.rows = row_cost(member, links, members, known)
 
     def neuron_bytes(self, n: int) -> int:
         """Bytes of n neurons, with their records."""
@@ -205,8 +183,7 @@ class Cost:
         if app.name == "spike_list":
             return 0
         each = app.neuron_parameter_bytes + app.neuron_state_bytes
-        if app.word is Word.DELAY:
-            each += app.ring_bytes
+        each += self.member.ring_bytes
         kept = sum(record_bytes(what, n, self.ticks) for what in self.record) if self.ticks else 0
         return n * each + kept
 
@@ -223,8 +200,7 @@ class Cost:
         if self.source.size:
             pair, count = np.unique(owner[self.target] * self.sources + self.source, return_counts=True)
             at = pair // self.sources
-            words = app.table_entry_bytes + app.row_header_bytes + 4 * -(-count // 2)
-            held = held + np.bincount(at, words, n).astype(np.int64)
+            held = held + self.rows.written(at, pair % self.sources, count, n).astype(np.int64)
             packets += np.bincount(at, minlength=n)
             events += np.bincount(at, count, n)
         if self.ruled:
@@ -250,16 +226,13 @@ class Cost:
 
     def _ruled(self, s: Slice) -> tuple[int, int, int]:
         """(bytes, rows, synapses) that rules give one slice; rows of one source by several rules count apart."""
-        from .row_kernels import sizes
-
-        app, neurons = self.app, s.neurons(self.member.view)
+        neurons = s.neurons(self.member.view)
         held = heard = events = 0
-        for c in self.ruled:
+        for place, c in enumerate(self.ruled):
             source = c.into(neurons).source
-            rows, words = sizes(source, self.count[: c.sources])
-            held += rows * (app.table_entry_bytes + app.row_header_bytes) + 2 * words
-            heard, events = heard + rows, events + source.size
-        return int(held), int(heard), int(events)
+            held += self.rows.ruled(place, source)
+            heard, events = heard + np.unique(source).size, events + source.size
+        return held, heard, events
 
     def verified(self, cuts: list[tuple[int, int, int]], best: tuple[int, int, int]) -> tuple[int, int, int]:
         """The cut, or the next finer one whose every slice fits: rules were only asked about some slices.
@@ -299,25 +272,24 @@ class Cost:
         """
         app = self.app
         alone = app.descriptor_bytes + self.neuron_bytes(1)
-        heard = np.unique(self.target * self.sources + self.source) if self.source.size else self.source
-        fan = int(np.bincount(heard // self.sources).max()) if heard.size else 0
-        fan += max((self._alone(n) for n in _some(np.ones(member.size))), default=0) if self.ruled else 0
-        each = app.table_entry_bytes + app.row_header_bytes + 4
+        fan, rows = self._alone()
         kernels = 0
         for link in self.convs:
             _, c_in, kh, kw = link.connection.weight.shape
             kernels += -(-c_in * kh * kw // 4) * 4 + app.conv_geometry_bytes + app.conv_entry_bytes
-        held = alone + kernels + each * fan
+        held = alone + kernels + rows
         if held <= app.window:
             return
         records = f" and records for {self.ticks} ticks" if self.ticks and self.record else ""
-        most = (app.window - alone - kernels) // each
+        each = rows // max(fan, 1)
+        most = (app.window - alone - kernels) // max(each, 1)
         room = f"; {most} sources would fit" if most > 0 else ""
         raise MappingError(
             f"{member.name}: one neuron alone takes {held} bytes of a core's {app.window}, {held - app.window} too "
             f"many: it hears {fan} sources at {each} bytes each{records}{room}. "
             "What would help: fewer inputs per neuron, a convolution instead of a matrix"
-            f"{', fewer ticks' if records else ''}, or a larger data window (window=).",
+            f"{', fewer ticks' if records else ''}, a larger data window (window=)"
+            f"{'' if app.word is Word.DRAM else ', or rows in DRAM (rows=)'}.",
             rule="does-not-fit",
             lack=(member.name, held, app.window),
         )
@@ -347,10 +319,24 @@ class Cost:
             lack=(self.member.name, int(self.demand(finest)[0].max()), self.app.window),
         )
 
-    def _alone(self, neuron: int) -> int:
-        """Sources that one neuron hears by rules."""
-        one = np.array([neuron])
-        return sum(int(np.unique(c.into(one).source).size) for c in self.ruled)
+    def _alone(self) -> tuple[int, int]:
+        """(sources, bytes of rows) of the neuron whose rows take most; of rules, some neurons are asked about."""
+        fan = rows = 0
+        if self.source.size:
+            pair, count = np.unique(self.target * self.sources + self.source, return_counts=True)
+            at = pair // self.sources
+            fan = int(np.bincount(at).max())
+            rows = int(self.rows.written(at, pair % self.sources, count, self.member.size).max())
+        if self.ruled:
+            found = [self._ruled(_lone(self.member, n)) for n in _some(np.ones(self.member.size))]
+            fan, rows = fan + max(f[1] for f in found), rows + max(f[0] for f in found)
+        return fan, rows
+
+
+def _lone(member: Member, neuron: int) -> Slice:
+    """A slice of one neuron."""
+    c, y, x = (int(k) for k in np.unravel_index(neuron, member.view))
+    return Slice(member=member.name, c0=c, c1=c + 1, y0=y, y1=y + 1, x0=x, x1=x + 1)
 
 
 def _some(sizes: NDArray[Any]) -> list[int]:

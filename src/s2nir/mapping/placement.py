@@ -8,15 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import MappingError
 from ..machine import PES, SpiNNaker2
 from ..quantize import Network
 from ..values import FrozenMap, Noun, digest
+from .boxes import Slice
+from .demand import overfull
 from .keys import Allot, ByChip, KeyBlock, LargestFirst
 from .keys import check as check_keys
 from .net import Net, net
-from .partition import Partition, Slice
+from .partition import Partition
 from .place import Core, Curve, Place, Sequential, rank, refuse_too_many
 from .wiring import Wiring
+
+ROUNDS = 8  # of cuts that know each other
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
@@ -82,8 +87,29 @@ def lay(
     MappingError
         where a neuron does not fit a core, or the slices do not fit the machine.
     """
-    slices = (partition or Partition())(wiring, ticks, record)
+    slices = cut(wiring, partition or Partition(), ticks, record)
     return put(network.digest, wiring, slices, net(wiring, slices), machine, place, allot)
+
+
+def cut(
+    wiring: Wiring, partition: Partition, ticks: int | None, record: tuple[str, ...]
+) -> dict[str, tuple[Slice, ...]]:
+    """Slices that fit. Bytes of rows by source slice hang on the slices of sources that are cut later, or by the same
+    cut: it is then made again, knowing the last one.
+
+    Raises
+    ------
+    MappingError
+        where that finds no end.
+    """
+    slices = partition(wiring, ticks, record)
+    for _ in range(ROUNDS):
+        over = overfull(wiring, slices, ticks, record)
+        if not over:
+            return slices
+        slices = partition(wiring, ticks, record, slices)
+    raise MappingError(f"{over[0]}: no cut was found whose rows by source slice fit. Use Partition(share=0.5), or "
+                       'rows="sram".', rule="does-not-fit")
 
 
 def put(

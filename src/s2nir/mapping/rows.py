@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..graph import Conv, Ruled
-from .partition import Slice
+from .boxes import Slice
 from .wiring import Link, Wiring, as_rows
 
 

@@ -1,7 +1,7 @@
 """An image as a folder: core memories in shards, written as they are made and read as they are asked for.
 
 `index.h5` is the image without its memories (storage.py); `shard-00000.bin` and so on hold those of `SHARD` cores each,
-one after the other.
+one after the other, each with its DRAM behind it.
 """
 
 from __future__ import annotations
@@ -77,10 +77,12 @@ class Shards:
         with path.open("wb") as file:
             for core in self.waiting:
                 file.write(core.memory.data)
+                file.write(core.dram.data)
         mapped, at = mapping(path), 0
         for core in self.waiting:
-            end = at + core.memory.size
-            self.done.append(core.held_by(mapped[at:end], core.sha))
+            middle = at + core.memory.size
+            end = middle + core.dram.size
+            self.done.append(core.held_by(mapped[at:middle], mapped[middle:end], core.sha))
             at = end
         self.waiting = []
 
@@ -116,7 +118,7 @@ def index(image: MachineImage, made: Path) -> None:
 
 
 def memories(path: Path, sizes: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
-    """The memory of every core of a folder, mapped.
+    """What a folder holds of every core, mapped; sizes : int64 (cores), bytes
 
     Raises
     ------

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import ImageError
 from ..files import not_hdf5
 from ..fixedpoint import Arithmetic
-from ..machine import ROUTE_BYTES, SRAM_DATA, SpiNNaker2
+from ..machine import DRAM, ROUTE_BYTES, SRAM_DATA, SpiNNaker2
 from .image import CoreImage, MachineImage, PopulationInfo, shard_digests
 from .shards import INDEX, memories
 from .tables import Table
@@ -52,10 +52,11 @@ def write(image: MachineImage, file: BinaryIO, memories: bool = True) -> None:
         f.attrs["schema"] = SCHEMA
         f.attrs["digest"] = image.digest
         f.create_dataset("head", data=np.frombuffer(json.dumps(head, sort_keys=True).encode(), np.uint8))
-        sizes = [c.memory.size for c in image.cores]
+        sizes = [c.memory.size + c.dram.size for c in image.cores]
+        f.create_dataset("core_dram", data=np.array([c.dram.size for c in image.cores], "<i8"))
         f.create_dataset("core_start", data=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype("<i8"))
         if memories:
-            memory = np.concatenate([np.zeros(0, np.uint8), *(c.memory for c in image.cores)])
+            memory = np.concatenate([np.zeros(0, np.uint8), *(m for c in image.cores for m in (c.memory, c.dram))])
             f.create_dataset("memory", data=memory, compression="gzip", compression_opts=1, shuffle=False)
         else:
             sha = np.frombuffer(b"".join(c.sha for c in image.cores), np.uint8).reshape(-1, 32)
@@ -130,7 +131,8 @@ def _read(f: Any, path: str | os.PathLike[str], folder: Path | None, verify: boo
         if f["head"].nbytes > MAX_BYTES:
             raise ImageError(f"{path}: declares a head of {f['head'].nbytes} bytes, at most {MAX_BYTES} are read")
         head = json.loads(f["head"][()].tobytes())
-        most = MAX_BYTES + SpiNNaker2.from_dict(head["machine"]).cores * SRAM_DATA
+        machine = SpiNNaker2.from_dict(head["machine"])
+        most = MAX_BYTES + machine.cores * SRAM_DATA + (machine.topology.chips * DRAM if machine.rows == "dram" else 0)
     if declared > most:
         raise ImageError(f"{path}: declares {declared} bytes, an image of its machine is at most {most}")
     with _part(path, "head"):
@@ -138,7 +140,9 @@ def _read(f: Any, path: str | os.PathLike[str], folder: Path | None, verify: boo
     with _part(path, "core_start"):
         start = f["core_start"][()]
         steps = np.diff(start)
+        dram = f["core_dram"][()]
         fits = len(start) == len(cores_of) + 1 and start[0] == 0 and bool((steps >= 0).all())
+        fits = fits and dram.shape == steps.shape and bool((dram >= 0).all() and (dram <= steps).all())
     if fits and folder is None:
         with _part(path, "memory"):
             memory = f["memory"][()]
@@ -150,8 +154,9 @@ def _read(f: Any, path: str | os.PathLike[str], folder: Path | None, verify: boo
         held, sha = memories(folder, steps), _said(f, path, len(cores_of), verify)
     with _part(path, "memory"):
         cores = tuple(
-            CoreImage(chip=(x, y), pe=pe, application=app, window=window, memory=held[i]).held_by(held[i], sha[i])
-            for i, (x, y, pe, app, window) in enumerate(cores_of)
+            CoreImage(chip=(x, y), pe=pe, application=app, window=window, memory=m[: m.size - d]).held_by(
+                m[: m.size - d], m[m.size - d :], known)
+            for (x, y, pe, app, window), m, d, known in zip(cores_of, held, dram.tolist(), sha, strict=True)
         )
     with _part(path, "tables"):
         tables = _tables(f)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..errors import CheckError, MappingError
 from ..machine import LINKS, Chip, SpiNNaker2
 from ..values import freeze_fields
+from .boxes import Slice
 from .keys import KeyBlock
 from .minimise import (
     Blocks,
@@ -24,7 +25,6 @@ from .minimise import (
     none,
     remove_default_routes,
 )
-from .partition import Slice
 from .trees import RouteTrees
 
 METHODS = ("none", "neighbours", "ordered_covering", "expand", "fewest")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..graph import Ruled, apply
 from ..machine import LINKS, PES
 from ..values import Noun, freeze_fields
-from .partition import Slice
+from .boxes import Slice
 from .placement import Placement
 from .route import Flow, NearestNeighbour, Route, Trees
 

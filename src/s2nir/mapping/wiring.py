@@ -42,6 +42,7 @@ class Member:
 
     view : (channels, height, width) in which cores count its neurons
     relay_of : the member whose packets it passes on; None unless a relay
+    wait : ticks that a synapse into it waits at most, in its word
     """
 
     name: str
@@ -50,10 +51,21 @@ class Member:
     view: View
     lag: int
     relay_of: str | None = None
+    wait: int = 0
 
     @property
     def size(self) -> int:
         return self.population.size
+
+    @property
+    def slots(self) -> int:
+        """Slots of its input ring."""
+        return self.application.slots(self.wait)
+
+    @property
+    def ring_bytes(self) -> int:
+        """Bytes of the ring, per neuron: 64 for the 8 slots of the delay word [P]."""
+        return self.application.ring_bytes // 8 * self.slots if self.slots > 1 else 0
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -65,9 +77,10 @@ class Wiring:
 
 
 def wire(
-    network: Network, application: Application | str, loops: Loops, max_relays: int, window: int | None = None
+    network: Network, application: Application | str, loops: Loops, max_relays: int, window: int | None = None,
+    rows: str = "sram",
 ) -> Wiring:
-    """Lags, delay words and relays.
+    """Lags, delay words and relays; rows : as in `SpiNNaker2`.
 
     Raises
     ------
@@ -80,7 +93,7 @@ def wire(
     views = {p.name: _view(p, timed) for p in timed.populations}
     members: dict[str, Member] = {}
     for p in timed.populations:
-        chosen = _application(p, timed, hop, application)
+        chosen = _application(p, timed, hop, application, rows)
         chosen = chosen if window is None else chosen.with_window(window)
         members[p.name] = Member(name=p.name, population=p, application=chosen, view=views[p.name], lag=lag[p.name])
     links: list[Link] = []
@@ -106,6 +119,9 @@ def wire(
             members[_relay(name, k)] = replace(
                 m, name=_relay(name, k), application=APPLICATIONS["relay"], lag=m.lag + k, relay_of=_relay(name, k - 1)
             )
+    for name, m in members.items():
+        waits = [k.delay + longest_delay(k.connection) for k in links if k.target == name]
+        members[name] = replace(m, wait=max(waits, default=0))
     return Wiring(members=dict(sorted(members.items(), key=lambda i: (i[1].lag, i[0]))), links=tuple(links))
 
 
@@ -189,8 +205,11 @@ def as_sparse(connection: Connection) -> Sparse:
     )
 
 
-def _application(p: IntPopulation, network: Network, hop: tuple[int, ...], given: Application | str) -> Application:
-    """The program of a population's cores (DESIGN: delay word if it is needed and all |w| <= 15)."""
+def _application(
+    p: IntPopulation, network: Network, hop: tuple[int, ...], given: Application | str, rows: str = "sram"
+) -> Application:
+    """The program of a population's cores: delay word if it is needed and all |w| <= 15; the machine's other rows where
+    it has them and no convolution leads into the population."""
     if p.is_input:
         return APPLICATIONS["spike_list"]
     ways = [(q, h) for q, h in zip(network.projections, hop, strict=True) if q.target == p.name]
@@ -208,12 +227,13 @@ def _application(p: IntPopulation, network: Network, hop: tuple[int, ...], given
             )
         return given
     if given == "auto":
-        name = f"{stem}_conv2d" if conv else stem if waits and peak <= 15 else f"{stem}_no_delay"
+        plain = stem if waits and peak <= 15 else f"{stem}_no_delay"
+        name = f"{stem}_conv2d" if conv else plain if rows == "sram" else f"{stem}_{rows}"
         return APPLICATIONS[name]
     if given not in APPLICATIONS:
         names = ", ".join(APPLICATIONS)
         raise MappingError(f"application: found {given!r}, allowed 'auto', {names}, or an Application")
-    return _application(p, network, hop, APPLICATIONS[given])
+    return _application(p, network, hop, APPLICATIONS[given], rows)
 
 
 def _split(connection: Any, hop: int, limit: int) -> list[tuple[Any, int, int]]:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ...errors import MappingError
 from ...machine import Chip, SpiNNaker2
+from ..boxes import Slice
 from ..net import Net
-from ..partition import Slice
 
 Core = tuple[Chip, int]
 Places = tuple[NDArray[np.int32], NDArray[np.int16]]

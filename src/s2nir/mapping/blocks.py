@@ -1,0 +1,160 @@
+"""Rows found by source slice: the compact and the DRAM form, ours. One table entry for each source slice.
+
+A table entry holds the slice's first key, where its part of the rows region begins, and how many keys it has (n).
+
+- compact: n + 1 places of 16 bits, counted in words from the first word on, then words of 16 bits, int8 weight in the
+  upper byte, target in the lower; each of the two padded to 4 bytes.
+- dram: n + 1 places of 32 bits, in words of the core's DRAM; there words of 32 bits, int8 weight, 8 bits of delay, 16
+  bits of target from the upper to the lower, each row padded with zeros to 16 bytes, which DMA moves at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..machine import Word
+from .layout import TABLE_ENTRY
+
+BURST = 4  # words of DRAM that rows are padded to
+
+
+class Parts(NamedTuple):
+    """table : TABLE_ENTRY (source slices); rows, dram : uint8"""
+
+    table: NDArray[Any]
+    rows: NDArray[np.uint8]
+    dram: NDArray[np.uint8]
+
+
+class Found(NamedTuple):
+    """Synapses as they stand: key, target, weight, delay by synapse; those of padding are left out."""
+
+    key: NDArray[np.int64]
+    target: NDArray[np.int64]
+    weight: NDArray[np.int64]
+    delay: NDArray[np.int64]
+
+
+def write(
+    word: Word, key: NDArray[np.int64], target: NDArray[np.int64], weight: NDArray[np.int64],
+    delay: NDArray[np.int64], base: NDArray[np.int64], size: NDArray[np.int64],
+) -> Parts:
+    """Rows of one core.
+
+    key, target, weight, delay : int64, per synapse; base, size : first key and neurons of every source slice, by key
+    """
+    order = np.lexsort((delay, target, key))
+    key, target, weight, delay = key[order], target[order], weight[order], delay[order]
+    block = np.searchsorted(base, key, side="right") - 1
+    if word is Word.COMPACT:
+        words = ((weight & 0xFF) << 8 | target).astype("<u2")
+    else:
+        words = ((weight & 0xFF) << 24 | delay << 16 | target).astype("<u4")
+    heard = np.unique(block)
+    table, at, parts, rows = np.zeros(heard.size, TABLE_ENTRY), 0, [np.zeros(0, np.uint8)], [np.zeros(0, "<u4")]
+    held = 0  # words of DRAM so far
+    for i, b in enumerate(heard.tolist()):
+        mine = slice(*np.searchsorted(block, [b, b + 1]))
+        count = np.bincount(key[mine] - base[b], minlength=size[b])
+        table[i] = base[b], at, size[b]
+        if word is Word.COMPACT:
+            place = np.concatenate([[0], np.cumsum(count)]).astype("<u2")
+            part = np.concatenate([_even(place), _even(words[mine])]).view(np.uint8)
+        else:
+            padded, place = _padded(words[mine], count)
+            part = (place + held).astype("<u4").view(np.uint8)
+            held += padded.size
+            rows.append(padded)
+        parts.append(part)
+        at += part.size
+    return Parts(table, np.concatenate(parts), np.concatenate(rows).view(np.uint8))
+
+
+def _even(words: NDArray[Any]) -> NDArray[Any]:
+    return np.append(words, np.zeros(words.size % 2, words.dtype))
+
+
+def _padded(words: NDArray[Any], count: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Rows padded to whole bursts, and where each begins, the end last."""
+    place = np.concatenate([[0], np.cumsum(-(-count // BURST) * BURST)])
+    found = np.zeros(int(place[-1]), "<u4")
+    row = np.repeat(np.arange(count.size), count)
+    found[place[row] + np.arange(words.size) - (np.cumsum(count) - count)[row]] = words
+    return found, place
+
+
+def read(word: Word, table: NDArray[Any], rows: NDArray[np.uint8], dram: NDArray[np.uint8]) -> Found | str:
+    """Every synapse of a core's rows, or a sentence on why they cannot be read."""
+    found: list[list[NDArray[np.int64]]] = [[np.zeros(0, np.int64)] for _ in range(4)]
+    for key, offset, n in (tuple(int(v) for v in e) for e in table.tolist()):
+        each = 2 if word is Word.COMPACT else 4
+        head = -(-(n + 1) * each // 4) * 4
+        if offset % 4 or offset + head > rows.size:
+            return f"the places of slice {key:#x} lie outside the core's rows"
+        place = rows[offset : offset + (n + 1) * each].view("<u2" if each == 2 else "<u4").astype(np.int64)
+        words = rows[offset + head :].view("<u2") if word is Word.COMPACT else dram.view("<u4")
+        if (np.diff(place) < 0).any() or place[-1] > words.size:
+            return f"a row of slice {key:#x} lies outside the core's {'rows' if each == 2 else 'DRAM'}"
+        mine = words[place[0] : place[-1]].astype(np.int64)
+        found[0].append(key + np.repeat(np.arange(n), np.diff(place)))
+        if word is Word.COMPACT:
+            columns = mine & 0xFF, _signed(mine >> 8), np.zeros_like(mine)
+        else:
+            columns = mine & 0xFFFF, _signed(mine >> 24), mine >> 16 & 0xFF
+        for column, values in zip(found[1:], columns, strict=True):
+            column.append(values)
+    key_of, target, weight, delay = (np.concatenate(c) for c in found)
+    live = (weight != 0) | (target != 0) | (delay != 0)
+    return Found(key_of[live], target[live], weight[live], delay[live])
+
+
+def _signed(byte: NDArray[np.int64]) -> NDArray[np.int64]:
+    return (byte & 0x7F) - (byte & 0x80)
+
+
+def check(word: Word, table: NDArray[Any], rows: NDArray[np.uint8], dram: NDArray[np.uint8]) -> Iterator[str]:
+    """Every breach of the form, as sentences: parts that follow each other, places that rise, padding of zeros."""
+    at = begun = 0
+    each = 2 if word is Word.COMPACT else 4
+    keys = table["key"].astype(np.int64)
+    if (keys[1:] < (keys + table["count"])[:-1]).any():
+        yield "the population table is not in rising order of keys, or its slices overlap"
+    for key, offset, n in (tuple(int(v) for v in e) for e in table.tolist()):
+        head = -(-(n + 1) * each // 4) * 4
+        if offset != at or offset + head > rows.size or n < 1:
+            yield f"the part of slice {key:#x} starts at {offset}, expected {at}"
+            return
+        place = rows[offset : offset + head].view("<u2" if each == 2 else "<u4").astype(np.int64)
+        if place[n + 1 :].any():
+            yield f"the places of slice {key:#x} end in bytes that are not zero"
+        place = place[: n + 1]
+        at = offset + head
+        if word is Word.COMPACT:
+            words = rows[at:].view("<u2")
+            end = int(place[-1])
+            if place[0] or (np.diff(place) < 0).any() or end > words.size or (end % 2 and words[end : end + 1].any()):
+                yield f"the rows of slice {key:#x} do not begin at 0, do not rise, leave the rows or end in no zero"
+                return
+            if (words[:end] >> 8 == 0).any():
+                yield f"a row of slice {key:#x} holds a weight of zero"
+            at += -(-end // 2) * 4
+        else:
+            words = dram.view("<u4")
+            if place[0] != begun or (np.diff(place) < 0).any() or (place % BURST).any() or place[-1] > words.size:
+                yield (f"the rows of slice {key:#x} start at word {int(place[0])} of DRAM, expected {begun}, or do not "
+                       "rise")
+                return
+            begun = int(place[-1])
+            empty = words[place[0] : begun].reshape(-1, BURST) >> 24 == 0
+            first = np.isin(np.arange(len(empty)) + place[0] // BURST, place[:-1] // BURST)  # bursts that begin a row
+            last = np.append(first[1:], True)
+            if (empty[:, :-1] > empty[:, 1:]).any() or empty[:, 0].any() or empty[~last].any():
+                yield f"a row of slice {key:#x} holds a weight of zero"
+            elif (words[place[0] : begun].reshape(-1, BURST)[empty] != 0).any():
+                yield f"a row of slice {key:#x} ends in words that are not zero"
+    if at != rows.size or (word is Word.DRAM and 4 * begun != dram.size):
+        yield "bytes of rows that no table entry names"
