@@ -9,7 +9,7 @@ import pytest
 
 import s2nir
 from conformance.test_mutations import small_graph
-from s2nir.errors import GraphError, InputError, S2NirError
+from s2nir.errors import GraphError, InputError, S2NirError, S2NirWarning
 from s2nir.graph import Compare, Dense, Graph, Population, Projection, Reset, Sparse
 
 
@@ -129,3 +129,17 @@ def test_labels_outside_the_output_are_refused():
     image = s2nir.compile(s2nir.quantize(g))
     with pytest.raises(InputError, match=r"labels: found 2\.\.2, out has neurons 0\.\.1; count from 0"):
         s2nir.compare(g, image, np.ones((1, 4, 2), np.uint8), labels=[2])
+
+
+def test_a_loop_whose_every_hop_takes_its_tick_leaves_no_choice():
+    import warnings
+
+    from s2nir import Connect, Neurons, build
+
+    ways = [Connect(source=a, target=b, weight=[[1.0]]) for a, b in (("in", "a"), ("a", "b"), ("b", "a"))]
+    names = {"in": 1, "a": Neurons(shape=1), "b": Neurons(shape=1)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        build(names, ways, loops="machine")
+    with pytest.warns(S2NirWarning, match="another choice is possible"):
+        build(names, ways)

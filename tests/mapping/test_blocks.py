@@ -1,4 +1,4 @@
-"""Rows by source slice, compact and in DRAM: they hold what was written, change no spike, and no byte of them is idle."""
+"""Rows by source slice, compact and in DRAM: they hold what was written, change no spike, and no byte is idle."""
 
 import dataclasses
 

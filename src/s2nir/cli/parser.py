@@ -223,8 +223,8 @@ def _compile_flags(command: argparse.ArgumentParser) -> None:
     group.add_argument("--window", type=_whole(1), metavar="BYTES", help="data memory per core, in place of 67328")
     group.add_argument("--boards", type=_whole(1), metavar="N", help="boards of 48 chips: 1, or a multiple of 3 "
                        "(default: one chip)")
-    group.add_argument("--rows", choices=("sram", "dram", "compact"), default="sram", help="where synapse rows are, and "
-                       "their form (default sram, as published)")
+    group.add_argument("--rows", choices=("sram", "dram", "compact"), default="sram", help="where synapse rows are, "
+                       "and their form (default sram, as published)")
     group.add_argument("--tick", type=_positive, metavar="SECONDS", help="length of a tick (default 0.001)")
     group.add_argument("--share", type=_share, metavar="SHARE", help="neurons per core, as a share of what fits "
                        "(default 1)")

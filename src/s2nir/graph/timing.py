@@ -144,6 +144,11 @@ def several_choices(graph: Wired) -> list[str]:
     back = back_edges(graph)
     said = []
     for loop in sorted(sorted(m) for m in members.values() if len(m) > 1):
+        inner = [p for p in graph.projections if p.source in loop and p.target in loop]
+        if graph.loops is Loops.MACHINE and not any(p.delay for p in inner) and stuck(graph, [
+            int((p.source, p.target) in back) for p in graph.projections
+        ]):
+            continue  # each of them takes a step
         cut = sorted((a, b) for a, b in back if a in loop and b in loop and a != b)
         said.append(
             f"loop through {', '.join(loop)}: the step is taken by {', '.join(f'{a} -> {b}' for a, b in cut)}; "
