@@ -54,7 +54,7 @@ class Program:
 
     first : int64 (cores + 1), number of each core's first neuron; slots : input slots, largest synaptic delay + 1
     reach : bool (classes, cores), which cores a source's packets reach; reach_of : class of every source
-    index : by population, the number of each of its neurons (C order over its shape)
+    index : by population of the image's directory, the number of each of its neurons (C order over its shape)
     """
 
     arithmetic: Arithmetic
@@ -89,6 +89,8 @@ def decode(image: MachineImage) -> Program:
             raise ImageError(f"core {core.chip} PE {core.pe}: {fault}")
         parts.append(r)
     first = np.concatenate([[0], np.cumsum([r.descriptor.neurons for r in parts])]).astype(np.int64)
+    if len(parts) % image.copies or np.unique(np.diff(first[:: image.cores_per_copy])).size > 1:
+        raise ImageError(f"{len(parts)} cores do not hold {image.copies} copies of one network")
     arrivals, reach, reach_of = _walk(image, parts, first)
     slots = max((r.descriptor.ring for r in parts), default=1)
     return Program(
@@ -126,7 +128,7 @@ def _faults(r: Regions, arithmetic: Arithmetic) -> Iterator[str]:
 def _index(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
     """By population, the number of each neuron, from the boxes in its cores' descriptors."""
     found = {}
-    for p in image.populations:
+    for p in image.directory:
         numbers = np.full(p.view, -1, np.int64)
         for i in p.cores:
             c0, c1, y0, y1, x0, x1 = parts[i].descriptor.box
@@ -151,28 +153,33 @@ def _walk(
     number = {chip: k for k, chip in enumerate(image.machine.coordinates)}
     arrivals: list[list[tuple[int, NDArray[np.int64]]]] = [[] for _ in image.cores]
     classes: dict[bytes, int] = {}
-    rows: list[NDArray[np.bool_]] = []
+    rows: list[NDArray[np.int64]] = []
     reach_of = np.zeros(int(first[-1]), np.int64)
     for i, (core, r) in enumerate(zip(image.cores, parts, strict=True)):
         n = r.descriptor.neurons
-        reached = np.zeros((n, len(image.cores)), bool)
+        reached: dict[int, NDArray[np.bool_]] = {}
         _send(image, number, at, (r.descriptor.key | np.arange(n)).astype(np.uint32), core.chip, reached)
-        for target in np.flatnonzero(reached.any(axis=0)):
-            arrivals[target].append((i, np.flatnonzero(reached[:, target])))
-        packed, which = np.unique(reached, axis=0, return_inverse=True)
-        for k, row in enumerate(packed):
-            found = classes.setdefault(row.tobytes(), len(classes))
+        targets = np.array(sorted(reached), np.int64)
+        for target in targets.tolist():
+            arrivals[target].append((i, np.flatnonzero(reached[target])))
+        marks = np.array([reached[t] for t in targets.tolist()], bool).reshape(targets.size, n)
+        packed, which = np.unique(marks, axis=1, return_inverse=True)
+        for k, column in enumerate(packed.T):
+            found = classes.setdefault(targets[column].tobytes(), len(classes))
             if found == len(rows):
-                rows.append(row)
+                rows.append(targets[column])
             reach_of[first[i] + np.flatnonzero(which.ravel() == k)] = found
-    return arrivals, np.array(rows, bool).reshape(len(rows), len(image.cores)), reach_of
+    reach = np.zeros((len(rows), len(image.cores)), bool)
+    for k, row in enumerate(rows):
+        reach[k, row] = True
+    return arrivals, reach, reach_of
 
 
 def _send(
     image: MachineImage, number: dict[Chip, int], at: dict[tuple[Chip, int], int], keys: NDArray[np.uint32],
-    chip: Chip, reached: NDArray[np.bool_],
+    chip: Chip, reached: dict[int, NDArray[np.bool_]],
 ) -> None:
-    """Packets of some keys from one chip on, router by router; marks the cores that each key reaches.
+    """Packets of some keys from one chip on, router by router; marks by core which keys reach it.
 
     Raises
     ------
@@ -196,7 +203,7 @@ def _send(
             for bit in bits:
                 if bit >= LINKS:
                     if (chip, bit - LINKS) in at:
-                        reached[these, at[chip, bit - LINKS]] = True
+                        reached.setdefault(at[chip, bit - LINKS], np.zeros(keys.size, bool))[these] = True
                 elif chip in number and (there := int(t.neighbour[number[chip], bit])) >= 0:
                     x, y = t.chip[there].tolist()
                     ways.append(((x, y), (bit + LINKS // 2) % LINKS, these, hops + 1))

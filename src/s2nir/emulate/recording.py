@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import NameMissingError
 from ..fixedpoint import STATE_BITS
-from ..mapping import MachineImage, PopulationInfo
+from ..mapping import MachineImage, PopulationInfo, named
 from .memory import Program
 
 
@@ -43,12 +43,13 @@ class Lazy(Mapping[str, NDArray[Any]]):
 class Recording:
     """The result of a run.
 
-    batch, steps, ticks : recordings, steps of the input, ticks of the machine (steps + largest lag)
+    batch, steps, ticks : recordings, steps of the input, ticks of the machine (steps + largest lag); recording b ran on
+        copy b % n of an image of n
     events : per recording, (tick, source, count) of every packet that neurons and relays sent, in order
     inputs : per recording, (start of each tick, source, count) of the packets that inputs sent
     membranes : per recording, (ticks, neurons) of the populations in `columns`, in the state format; compared : the
         same ahead of immediate resets, with record=("potentials",)
-    saturated : int (batch, neurons), how often fixed arithmetic held a value within int32
+    saturated : int (batch, neurons of a copy), how often fixed arithmetic held a value within int32
     """
 
     image: MachineImage
@@ -133,26 +134,29 @@ class Recording:
     def _arrivals(self, b: int) -> NDArray[np.int64]:
         """int (ticks, cores) of one recording, from what each class of sources sent and the cores it reaches."""
         reach, of = self.program.reach, self.program.reach_of
-        sent = np.zeros((self.ticks, reach.shape[0]))
+        start, inputs, many = self.inputs[b]
         tick, source, count = self.events[b]
-        np.add.at(sent, (tick, of[source]), count)
-        start, source, count = self.inputs[b]
-        np.add.at(sent, (np.repeat(np.arange(self.ticks), np.diff(start)), of[source]), count)
-        return np.asarray((sent @ reach).astype(np.int64))
+        used, place = np.unique(of[np.concatenate([inputs, source])], return_inverse=True)
+        sent = np.zeros((self.ticks, used.size))
+        np.add.at(sent, (np.repeat(np.arange(self.ticks), np.diff(start)), place[: inputs.size]), many)
+        np.add.at(sent, (tick, place[inputs.size :]), count)
+        return np.asarray((sent @ reach[used]).astype(np.int64))
 
     def packets_per_link(self) -> dict[tuple[tuple[int, int], int], int]:
         """Packets over each link between chips, by (chip, link); empty on one chip, where no tree leaves it."""
         return {}
 
     def spike_list_bytes(self) -> NDArray[np.int64]:
-        """int (batch, input cores): data memory of each input core with its list, 4 B per spike and per tick."""
-        cores = [i for p in self.image.inputs for i in p.cores]
+        """int (batch, input cores of a copy): data memory of each input core with its list, 4 B per spike and tick."""
+        cores = np.array([i for p in self.image.inputs for i in p.cores], np.int64)
         owner = np.searchsorted(self.program.first, np.arange(self.program.size), side="right") - 1
         held = np.zeros((self.batch, len(self.image.cores)), np.int64)
         for b, (_, source, count) in enumerate(self.inputs):
             np.add.at(held[b], owner[source], count)
         own = np.array([self.image.cores[i].used for i in cores], np.int64)
-        return np.asarray(own + 4 * self.ticks + 4 * held[:, cores])
+        copy = np.arange(self.batch)[:, np.newaxis] % self.image.copies
+        lists = np.take_along_axis(held, copy * self.image.cores_per_copy + cores, axis=1)
+        return np.asarray(own + 4 * self.ticks + 4 * lists)
 
     @property
     def packets(self) -> int:
@@ -207,9 +211,10 @@ class Recording:
         return np.repeat(np.arange(self.ticks), np.diff(start)), source, count
 
     def _number(self, p: PopulationInfo) -> NDArray[np.int64]:
-        """Place in the population of every source, -1 for others."""
+        """Place in the population, of whichever copy, of every source, -1 for others."""
         number = np.full(self.program.size, -1, np.int64)
-        number[self.program.index[p.name]] = np.arange(p.size)
+        for k in range(self.image.copies):
+            number[self.program.index[named(p.name, k)]] = np.arange(p.size)
         return number
 
     def _raster(self, p: PopulationInfo, first: int, end: int) -> NDArray[np.uint8]:

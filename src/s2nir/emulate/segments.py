@@ -63,6 +63,9 @@ def synapses(
     pieces = _Pieces()
     rows = [np.zeros((4, 0), np.int64)]
     for i, r in enumerate(parts):
+        if i % image.cores_per_copy == 0:  # rows go on within a copy only, and those of all at once would fill memory
+            _runs(pieces, np.concatenate(rows, axis=1))
+            rows = [np.zeros((4, 0), np.int64)]
         for s, local in arrivals[i]:
             source, keys = first[s] + local, parts[s].descriptor.key | local
             if r.table.size:

@@ -2,7 +2,7 @@
 
 from .check import check
 from .compile import compile, headroom
-from .image import CoreImage, MachineImage, PopulationInfo
+from .image import CoreImage, MachineImage, PopulationInfo, named
 from .keys import ByChip, KeyBlock, LargestFirst
 from .layout import Descriptor, Geometry, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
 from .minimise import Expand, Fewest, OrderedCovering, neighbours
@@ -56,6 +56,7 @@ __all__ = [
     "link_ns",
     "link_packets",
     "minimised",
+    "named",
     "neighbours",
     "net",
     "regions",

@@ -18,6 +18,7 @@ from ..graph import Loops, Reset, apply, data_order
 from ..machine import Application, Chip, SpiNNaker2
 from ..quantize import Network
 from .check import check
+from .copies import copied, first_copy, lay_copies
 from .image import CoreImage, MachineImage, PopulationInfo
 from .keys import Allot
 from .memory import neuron_keys, rows_into, write
@@ -53,6 +54,7 @@ def compile(
     allot: Allot | None = None,
     route: Route | None = None,
     minimise: str | Minimise = "auto",
+    copies: int | str = 1,
 ) -> MachineImage:
     """Lay a Network on a machine.
 
@@ -68,6 +70,7 @@ def compile(
         blocks first, on several along a curve, keys by chip, and trees by NearestNeighbour
     minimise : "auto" (ordered covering where a router would overflow), "none", "neighbours", "ordered_covering", or a
         Minimise
+    copies : independent copies of the network, each with inputs of its own; "fill" for as many as fit
 
     Raises
     ------
@@ -88,13 +91,30 @@ def compile(
     max_count, ticks = int(max_count), None if ticks is None else int(ticks)  # plain numbers: an image is written
     wiring = wire(network, application, loops, max_relays, window)
     partition = partition or Partition()
-    placement = _legal(lay(network, wiring, machine, ticks, record, partition, place, allot), check_placement)
-    trees = grow(placement, route)
+    placement = lay(network, wiring, machine, ticks, record, partition, place, allot)
+    (placement, tabled), n, end = lay_copies(placement, copies, place, allot, lambda p: _routed(p, route, minimise))
+    one = first_copy(placement, n)
+    cores = copied(_cores(one, network.arithmetic, onset, (ticks or 0, record)), placement, n)
+    image = _image(one, network, cores, tabled, max_count, (loops, onset), partition.tick)
+    return _legal(replace(image, copies=n, provenance={**image.provenance, **end}), check)
+
+
+def _routed(
+    placement: Placement, route: Route | None, minimise: str | Minimise
+) -> tuple[Placement, dict[Chip, Table]]:
+    """A placement, once it is legal, and its routing tables.
+
+    Raises
+    ------
+    MappingError
+        where a router does not hold them.
+    """
+    trees = grow(_legal(placement, check_placement), route)
     _legal(trees, lambda t: check_trees(t, placement))
-    cores = _cores(placement, network.arithmetic, onset, (ticks or 0, record))
+    machine = placement.machine
     tabled = minimised(tables(trees, placement.blocks), trees, placement.blocks, machine, minimise)
     refuse_overfull(tabled, machine)
-    return _legal(_image(placement, network, cores, tabled, max_count, (loops, onset), partition.tick), check)
+    return placement, tabled
 
 
 def _legal(noun: Noun, check: Callable[[Noun], Iterable[str]]) -> Noun:

@@ -83,13 +83,20 @@ def lay(
         where a neuron does not fit a core, or the slices do not fit the machine.
     """
     slices = (partition or Partition())(wiring, ticks, record)
-    joined = net(wiring, slices)
+    return placed(network.digest, wiring, machine, slices, net(wiring, slices), place, allot)
+
+
+def placed(
+    network: str, wiring: Wiring, machine: SpiNNaker2, slices: Mapping[str, tuple[Slice, ...]], joined: Net,
+    place: Place | None, allot: Allot | None,
+) -> Placement:
+    """Slices on cores, with keys."""
     refuse_too_many(joined.slices, machine)
     one = machine.topology.chips == 1
     chip, pe = (place or (Sequential() if one else Curve()))(joined, machine)
     where = machine.coordinates
     return Placement(
-        network=network.digest,
+        network=network,
         machine=machine,
         wiring=wiring,
         slices=slices,
