@@ -87,21 +87,23 @@ def check(trees: RouteTrees, placement: Placement) -> Iterator[str]:
         for other in sorted(others):
             if placement.cores[other] not in reached:
                 yield f"{s}: does not reach {other}, which it has synapses to"
-    used = set(placement.cores.values())
+    used, chip = set(placement.cores.values()), placement.places[0]
     for i, s in enumerate(trees.slices):
-        yield from (f"{s}: {breach}" for breach in _broken(trees.trees, i, placement, used))
+        yield from (f"{s}: {breach}" for breach in _broken(trees.trees, (i, int(chip[i])), placement, used))
 
 
-def _broken(trees: Trees, source: int, placement: Placement, used: set[tuple[tuple[int, int], int]]) -> Iterator[str]:
+def _broken(
+    trees: Trees, place: tuple[int, int], placement: Placement, used: set[tuple[tuple[int, int], int]]
+) -> Iterator[str]:
     """Whether a packet that follows one tree comes to each of its routers once, and only to cores that are used."""
-    t = placement.machine.topology
+    t, (source, chip_of) = placement.machine.topology, place
     here = range(int(trees.start[source]), int(trees.start[source + 1]))
     at = {int(trees.chip[r]): r for r in here}
     if not here:
         return
     if len(at) != len(here):
         yield "passes a chip twice"
-    if trees.chip[here[0]] != placement.places[0][source]:
+    if trees.chip[here[0]] != chip_of:
         yield "does not begin on the chip of its source"
     came, ways = {here[0]}, [here[0]]
     while ways:
