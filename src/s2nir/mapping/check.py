@@ -80,27 +80,32 @@ def _rows(where: str, r: Regions) -> Iterator[str]:
     keys = table["key"].astype(np.int64)
     if (np.diff(keys) <= 0).any():
         yield f"{where}: the population table is not in rising order of keys"
-    at = 0
-    for i in range(table.size):
-        key, offset, count = (int(table[i][n]) for n in ("key", "offset", "count"))
-        size = 12 + 4 * -(-count // 2)
-        if offset != at or offset + size > r.rows.size:
-            yield f"{where}: row of key {key:#x} starts at {offset}, expected {at}"
-            return
-        head = [int(w) for w in r.rows[offset : offset + 12].view("<u4")]
-        if head != [key, count, 0]:
-            yield f"{where}: row of key {key:#x} has header {head}, the table says {[key, count, 0]}"
-        words = r.rows[offset + 12 : offset + size].view("<u2")
-        if count % 2 and words[-1]:
-            yield f"{where}: row of key {key:#x} ends in a word that is not zero"
-        weight, _, target = unpack_words(words[:count], d.delay_word)
-        if (target >= d.neurons).any():
-            yield f"{where}: row of key {key:#x} names neuron {int(target.max())} of {d.neurons}"
-        if (weight == 0).any():
-            yield f"{where}: row of key {key:#x} holds a weight of zero"
-        at += size
-    if at != r.rows.size:
-        yield f"{where}: {r.rows.size - at} bytes of rows that no table entry names"
+    count = table["count"].astype(np.int64)
+    size = 12 + 4 * -(-count // 2)
+    start = np.cumsum(size) - size
+    wrong = np.flatnonzero((table["offset"] != start) | (start + size > r.rows.size))
+    if wrong.size:
+        i = wrong[0]
+        yield f"{where}: row of key {int(keys[i]):#x} starts at {int(table['offset'][i])}, expected {int(start[i])}"
+        return
+    words = r.rows.view("<u2")
+    head = r.rows.view("<u4")[start[:, np.newaxis] // 4 + np.arange(3)] if keys.size else np.zeros((0, 3), np.int64)
+    needed = np.stack([keys, count, np.zeros_like(keys)], axis=1)
+    for i in np.flatnonzero((head != needed).any(axis=1)):
+        yield f"{where}: row of key {int(keys[i]):#x} has header {head[i].tolist()}, the table says {needed[i].tolist()}"
+    odd = np.flatnonzero(count % 2)
+    for i in odd[words[(start + size)[odd] // 2 - 1] != 0]:
+        yield f"{where}: row of key {int(keys[i]):#x} ends in a word that is not zero"
+    row = np.repeat(np.arange(count.size), count)
+    place = np.repeat(start // 2 + 6 - np.cumsum(count) + count, count) + np.arange(row.size)
+    weight, _, target = unpack_words(words[place], d.delay_word)
+    for i in np.unique(row[target >= d.neurons]):
+        most = int(target[row == i].max())
+        yield f"{where}: row of key {int(keys[i]):#x} names neuron {most} of {d.neurons}"
+    for i in np.unique(row[weight == 0]):
+        yield f"{where}: row of key {int(keys[i]):#x} holds a weight of zero"
+    if size.sum() != r.rows.size:
+        yield f"{where}: {r.rows.size - size.sum()} bytes of rows that no table entry names"
 
 
 def _convolutions(where: str, r: Regions) -> Iterator[str]:
@@ -178,8 +183,10 @@ def _routes(image: MachineImage, found: list[Regions]) -> Iterator[str]:
     for chip in sorted(hit):
         for e in np.flatnonzero(~hit[chip]):
             yield f"chip {chip}: entry {e} matches no key in use"
+    owner = {d.key: s for s, d in enumerate(heads)}
+    bases = np.array(sorted(owner), np.int64)
     for i, r in enumerate(found):
-        yield from _arrivals(image, found, i, r, reached[i])
+        yield from _arrivals(image, found, i, r, reached[i], (owner, bases))
 
 
 def _packet(
@@ -229,12 +236,11 @@ def _packet(
 
 
 def _arrivals(
-    image: MachineImage, found: list[Regions], i: int, r: Regions, sources: set[int]
+    image: MachineImage, found: list[Regions], i: int, r: Regions, sources: set[int],
+    owners: tuple[dict[int, int], NDArray[np.int64]],
 ) -> Iterator[str]:
-    """What a core has tables for against what reaches it."""
-    where = _name(image.cores[i])
-    owner = {found[s].descriptor.key: s for s in range(len(found))}
-    bases = np.array(sorted(owner), np.int64)
+    """What a core has tables for against what reaches it; owners : core by the base of its keys, and the bases."""
+    where, (owner, bases) = _name(image.cores[i]), owners
     heard: set[int] = set()
     keys = r.table["key"].astype(np.int64)
     if keys.size:
