@@ -133,14 +133,19 @@ class Recording:
 
     def _arrivals(self, b: int) -> NDArray[np.int64]:
         """int (ticks, cores) of one recording, from what each class of sources sent and the cores it reaches."""
-        reach, of = self.program.reach, self.program.reach_of
-        start, inputs, many = self.inputs[b]
-        tick, source, count = self.events[b]
-        used, place = np.unique(of[np.concatenate([inputs, source])], return_inverse=True)
+        tick, source, count = self.sent(b)
+        used, place = np.unique(self.program.reach_of[source], return_inverse=True)
         sent = np.zeros((self.ticks, used.size))
-        np.add.at(sent, (np.repeat(np.arange(self.ticks), np.diff(start)), place[: inputs.size]), many)
-        np.add.at(sent, (tick, place[inputs.size :]), count)
-        return np.asarray((sent @ reach[used]).astype(np.int64))
+        np.add.at(sent, (tick, place), count)
+        return np.asarray((sent @ self.program.reach[used]).astype(np.int64))
+
+    def sent(self, b: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """(tick, source, count) of every packet of one recording: of inputs, then of neurons and relays."""
+        start, source, count = self.inputs[b]
+        tick = np.repeat(np.arange(self.ticks), np.diff(start))
+        pairs = zip((tick, source, count), self.events[b], strict=True)
+        tick, source, count = (np.concatenate(pair).astype(np.int64) for pair in pairs)
+        return tick, source, count
 
     def packets_per_link(self) -> dict[tuple[tuple[int, int], int], int]:
         """Packets over each link between chips, by (chip, link); empty on one chip, where no tree leaves it."""

@@ -55,7 +55,10 @@ class Table:
         """The first entry that matches each key, -1 for none."""
         found = np.full(keys.size, -1, np.int64)
         left = np.arange(keys.size)
-        for i in range(self.entries):
+        if not keys.size:
+            return found
+        alike = ~np.bitwise_or.reduce(keys ^ keys[0])  # bits in which all keys agree: most entries differ there
+        for i in np.flatnonzero((keys[0] ^ self.key) & self.mask & alike == 0):
             hit = (keys[left] & self.mask[i]) == self.key[i]
             if hit.any():
                 found[left[hit]] = i

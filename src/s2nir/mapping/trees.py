@@ -14,6 +14,7 @@ from ..values import Noun, freeze_fields
 from .partition import Slice
 from .placement import Placement
 from .route import Flow, NearestNeighbour, Route, Trees
+from .wiring import Link
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
@@ -67,17 +68,15 @@ def check(trees: RouteTrees, placement: Placement) -> Iterator[str]:
     core is reached in vain is for the check of the image, which knows what cores hold.
     """
     needed: dict[Slice, set[Slice]] = {}
+    known: dict[tuple[object, ...], NDArray[np.bool_]] = {}  # copies of a network meet alike
     for link in placement.wiring.links:
-        source = placement.wiring.members[link.source]
-        target = placement.wiring.members[link.target]
-        ones = np.zeros((len(placement.slices[link.source]), source.size))
-        for row, s in zip(ones, placement.slices[link.source], strict=True):
-            row[s.neurons(source.view)] = 1
-        weights = replace(link.connection, weight=np.abs(link.connection.weight.astype(np.float64)))
-        for s, arriving in zip(placement.slices[link.source], apply(weights, ones), strict=True):
-            for other in placement.slices[link.target]:
-                if arriving[other.neurons(target.view)].any():
-                    needed.setdefault(s, set()).add(other)
+        sources, targets = placement.slices[link.source], placement.slices[link.target]
+        alike = id(link.connection), *(replace(s, member="") for s in sources), None, *(
+            replace(s, member="") for s in targets)
+        if alike not in known:
+            known[alike] = _met(link, placement)
+        for i, j in zip(*np.nonzero(known[alike]), strict=True):
+            needed.setdefault(sources[i], set()).add(targets[j])
     for name, member in placement.wiring.members.items():
         for a, b in zip(placement.slices.get(member.relay_of or "", ()), placement.slices[name], strict=False):
             needed.setdefault(a, set()).add(b)
@@ -90,6 +89,17 @@ def check(trees: RouteTrees, placement: Placement) -> Iterator[str]:
     used, chip = set(placement.cores.values()), placement.places[0]
     for i, s in enumerate(trees.slices):
         yield from (f"{s}: {breach}" for breach in _broken(trees.trees, (i, int(chip[i])), placement, used))
+
+
+def _met(link: Link, placement: Placement) -> NDArray[np.bool_]:
+    """Whether a packet from all neurons of a slice arrives at a slice: bool (sources, targets)."""
+    source, target = (placement.wiring.members[name] for name in (link.source, link.target))
+    ones = np.zeros((len(placement.slices[link.source]), source.size))
+    for row, s in zip(ones, placement.slices[link.source], strict=True):
+        row[s.neurons(source.view)] = 1
+    weights = replace(link.connection, weight=np.abs(link.connection.weight.astype(np.float64)))
+    arriving = apply(weights, ones) != 0
+    return np.array([arriving[:, s.neurons(target.view)].any(axis=1) for s in placement.slices[link.target]]).T
 
 
 def _broken(

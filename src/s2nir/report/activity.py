@@ -65,7 +65,7 @@ def measure(recording: Recording) -> Activity:
     busiest, busiest_cycles = np.zeros(ticks, np.int64), np.zeros(ticks)
     cycles, total, every = np.zeros(cores), 0, 0.0
     for b in range(batch):
-        tick, source, count = sent(recording, b)
+        tick, source, count = recording.sent(b)
         for place, p in enumerate(image.populations):
             if p.name in spikes:
                 mine = (populations[source] == place) & (tick >= p.lag) & (tick < p.lag + recording.steps)
@@ -90,24 +90,12 @@ def measure(recording: Recording) -> Activity:
     )
 
 
-def sent(recording: Recording, b: int) -> Events:
-    """(tick, source, count) of every packet of one recording: of inputs, then of neurons and relays."""
-    start, source, count = recording.inputs[b]
-    tick = np.repeat(np.arange(recording.ticks), np.diff(start))
-    later = recording.events[b]
-    return (
-        np.concatenate([tick, later[0]]).astype(np.int64),
-        np.concatenate([source, later[1]]).astype(np.int64),
-        np.concatenate([count, later[2]]).astype(np.int64),
-    )
-
-
 def spikes_of(recording: Recording, name: str, b: int) -> Events:
     """(step, neuron, count) of one population's spikes in one recording, aligned with the float run."""
     p = recording.image[name]
     number = np.full(recording.program.size, -1, np.int64)
     number[recording.program.index[named(name, b % recording.image.copies)]] = np.arange(p.size)
-    tick, source, count = sent(recording, b)
+    tick, source, count = recording.sent(b)
     mine = (number[source] >= 0) & (tick >= p.lag) & (tick < p.lag + recording.steps)
     return tick[mine] - p.lag, number[source[mine]], count[mine]
 
