@@ -1,11 +1,11 @@
 """Inferences per second of an image, an estimate [U], and what ends it.
 
-Each copy does one inference per round; a round lasts `ticks` ticks, of the shortest length that the image can keep, and
-no less than the host takes to send the input of all copies. The shortest tick is the longer of what the busiest core
-computes in its busiest tick (cost/cycles.py) and of what the busiest link carries in its busiest tick (16 ns per packet
-on a board, 48 ns between boards [D]). More packets at a core in a tick than its FIFO holds are lost at any length of the
-tick. Left out, since nothing is published: clearing the state between inferences, reading results back, the network on
-chip, and packets that wait for others within a tick.
+Each copy does one inference per round, or several where they follow each other through its layers; a round lasts `ticks`
+ticks, of the shortest length that the image can keep, and no less than the host takes to send the input of all copies.
+The shortest tick is the longer of what the busiest core computes in its busiest tick (cost/cycles.py) and of what the
+busiest link carries in its busiest tick (16 ns per packet on a board, 48 ns between boards [D]). More packets at a core
+in a tick than its FIFO holds are lost at any length of the tick. Left out, since nothing is published: clearing the
+state between rounds, reading results back, the network on chip, and packets that wait for others within a tick.
 """
 
 from __future__ import annotations
@@ -33,17 +33,18 @@ class Throughput:
     """How often per second an image could answer, an estimate.
 
     copies : of the network; room : for which the machine has cores
-    ticks : of one inference, steps and lag
+    ticks : of a round, steps and lag; inferences : of one copy in a round
     cycles_s, links_s : seconds that the busiest core computes, and the busiest link carries, in their busiest tick
     core : chip, PE and cycles; link : chip, name and packets; of a copy, and of all
     arriving : packets at the fullest core in a tick; fifo : how many it holds
-    input_packets : of one inference; host : packets per second that a host sends
+    input_packets : of one copy in a round; host : packets per second that a host sends
     entries : whether routing tables kept further copies out
     """
 
     copies: int
     room: int
     ticks: int
+    inferences: int
     cycles_s: float
     links_s: float
     core: tuple[Chip, int, float]
@@ -66,7 +67,7 @@ class Throughput:
 
     @property
     def inferences_per_s(self) -> float:
-        return self.copies / self.round_s
+        return self.copies * self.inferences / self.round_s
 
     @property
     def tick_limit(self) -> str:
@@ -97,9 +98,9 @@ class Throughput:
         lines = [
             f"Throughput: {self.inferences_per_s:,.0f} inferences/s (an estimate) of {self.copies} copies, ended by "
             f"{self.limit}",
-            f"  a round: {self.ticks} ticks of {self.tick_s * 1e6:,.1f} us; input alone "
-            f"{self.copies * self.input_packets / self.host * 1e6:,.1f} us, {self.input_packets:,.0f} packets per "
-            f"inference at {self.host:,.0f}/s",
+            f"  a round: {self.copies} x {self.inferences} inferences, {self.ticks} ticks of {self.tick_s * 1e6:,.1f} us; "
+            f"input alone {self.copies * self.input_packets / self.host * 1e6:,.1f} us, {self.input_packets:,.0f} packets "
+            f"per copy at {self.host:,.0f}/s",
             f"  busiest core: {chip} PE {pe}, {cycles:,.0f} cycles, {self.cycles_s * 1e6:,.1f} us a tick",
             f"  fullest core: {self.arriving:,.0f} packets in a tick, its FIFO holds {self.fifo}"
             + (": packets are lost at any tick" if self.arriving > self.fifo else ""),
@@ -115,27 +116,32 @@ class Throughput:
 
 def throughput(
     image: MachineImage, activity: Recording | Mapping[str, float], *, steps: int | None = None,
-    host: float = HOST_PACKETS_PER_S, fifo: int = FIFO_PACKETS,
+    inferences: int = 1, host: float = HOST_PACKETS_PER_S, fifo: int = FIFO_PACKETS,
 ) -> Throughput:
     """Inferences per second of an image, and what ends them.
 
     activity : a Recording of this network, on an image of one or of several copies: every copy is taken to do at once
         what the worst recording has in its worst tick; or packets per neuron and tick by population, inputs too (one
         that is not named sends none), whose mean is then taken for the busiest tick
-    steps : of one inference; by default those of the Recording, or 1
+    steps : of a round, for rates; 1 by default. Of a Recording they are its own
+    inferences : in the steps of a round: as many as steps where neurons keep nothing from one tick to the next, so that
+        inputs follow each other through the layers
     host : packets per second that a host sends to the machine; fifo : packets that a core holds in a tick
 
     Raises
     ------
     InputError
-        where the recording is of another network or cut, or a population is named that is not there.
+        where the recording is of another network or cut, a population is named that is not there, or a number cannot be
+        meant.
     """
     needs(image, MachineImage, "throughput", "Make one with s2nir.compile(network, copies=...).")
-    if not host > 0 or fifo < 1:
-        raise InputError(f"throughput: found host={host}, fifo={fifo}; allowed above 0, and at least 1")
+    given = isinstance(activity, Recording)
+    if not (host > 0 and fifo >= 1 and inferences >= 1 and (steps is None or (steps >= 1 and not given))):
+        raise InputError(f"throughput: found host={host}, fifo={fifo}, inferences={inferences}, steps={steps}; allowed "
+                         "above 0, steps only with rates")
     if isinstance(activity, Recording):
         one, ready, sent, into = _recorded(image, activity)
-        length = activity.steps if steps is None else steps
+        length = activity.steps
     else:
         one, ready, sent, into = _expected(image, activity)
         length, into = steps or 1, into * (steps or 1)
@@ -150,6 +156,7 @@ def throughput(
         copies=image.copies,
         room=image.machine.cores // image.cores_per_copy,
         ticks=length + image.lag,
+        inferences=inferences,
         cycles_s=float(cycles[worst] / clock[worst]),
         links_s=float(busy.max()),
         core=(image.cores[worst].chip, image.cores[worst].pe, float(cycles[worst])),
