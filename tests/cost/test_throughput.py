@@ -69,6 +69,21 @@ def test_links_by_hand():
     assert (t.room, t.copies_limit, t.limit) == (2, "cores", "cores")
 
 
+def test_copies_share_links():
+    """The inputs of both copies on one chip, all else on the next: the link between carries both."""
+    row = s2nir.SpiNNaker2(chips=((0, 0), (1, 0)), reserved=148)
+
+    def apart(net, machine):
+        far = np.array([s.member.split("@")[0] != "input" for s in net.slices])
+        pe = np.where(far, np.cumsum(far) - 1, np.cumsum(~far) - 1)
+        return far.astype(np.int32), pe.astype(np.int16)
+
+    network, image = two(2, machine=row, place=apart)
+    recording = s2nir.run(two()[1], spikes())
+    given = max(by_hand(network, recording, b)["hidden"][2].max() for b in range(3))
+    assert throughput(image, recording).link == ((0, 0), "E", 2.0 * given)
+
+
 @pytest.mark.parametrize("copies", [1, 2, 5])
 def test_a_recording_of_several_copies_says_the_same(copies):
     _, image = two(8)

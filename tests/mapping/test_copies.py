@@ -8,6 +8,7 @@ import pytest
 
 import s2nir
 from conformance.test_mutations import small_graph
+from report.nets import two_layers
 from s2nir.errors import ImageError, MappingError
 from s2nir.graph import Dense, Graph, Loops, Population, Projection, Reset
 from s2nir.mapping import LargestFirst, MachineImage, check, lay, named, regions, wire
@@ -108,6 +109,10 @@ def test_check_and_the_emulator_see_copies_that_are_none():
     assert said == ["the directory does not name every core once"]
     with pytest.raises(ImageError, match="do not hold 2 copies of one network"):
         s2nir.run(replace(image, copies=2), np.zeros((1, 2, 2, 4, 4), np.uint8))
+    uneven = s2nir.compile(s2nir.quantize(s2nir.load(two_layers(), reset="zero")), partition=s2nir.Partition(slices=2))
+    assert len(uneven.cores) == 6
+    with pytest.raises(ImageError, match="6 cores do not hold 2 copies of one network"):
+        s2nir.run(replace(uneven, copies=2), np.zeros((1, 2, 6), np.uint8))
 
 
 def test_the_cut_is_found_once():
@@ -128,6 +133,20 @@ def test_a_copy_stays_together():
     assert image.copies == 192
     for k in range(image.copies):
         assert len({c.chip for c in image.cores[3 * k : 3 * k + 3]}) == 1
+
+
+def test_the_placer_and_the_allotment_given_are_those_used():
+    seen = []
+
+    def last(net, machine):
+        seen.append(len(net.slices))
+        t = machine.topology
+        return np.full(len(net.slices), t.chips - 1, np.int32), t.pe[t.first[-2] :][::-1][: len(net.slices)].copy()
+
+    image = s2nir.compile(chain(), machine=BOARD, copies=3, place=last, allot=LargestFirst(first=1 << 12))
+    assert seen[-1] == 9
+    assert [(c.chip, c.pe) for c in image.cores] == [(BOARD.coordinates[-1], 11 - i) for i in range(9)]
+    assert min(int(c.memory[8:12].view("<u4")[0]) for c in image.cores) == 1 << 12
 
 
 def test_fill_is_lowered_until_the_tables_fit():
