@@ -27,7 +27,7 @@ def by_hand(network, recording, b):
     for q in network.projections:
         weight = np.asarray(q.connection.weight)
         rows = (weight != 0).sum(axis=0)
-        raw = (recording.raw_spikes(q.source) if not image[q.source].kind == "input" else
+        raw = (recording.raw_spikes(q.source) if image[q.source].kind != "input" else
                np.pad(recording.spikes[q.source], [(0, 0), (0, recording.ticks - recording.steps), (0, 0)]))[b]
         heard = raw[:, rows > 0].sum(axis=1).astype(np.int64)
         assert (rows > 0).any()
@@ -54,7 +54,8 @@ def test_cycles_packets_and_input_by_hand():
 
 
 def test_links_by_hand():
-    """Three chips of two cores: the first copy sends its hidden spikes over one link, the second its input over another."""
+    """Three chips of two cores: the first copy sends its hidden spikes over one link, the second its input over
+    another."""
     row = s2nir.SpiNNaker2(chips=((0, 0), (1, 0), (2, 0)), reserved=150)
     network, image = two(2, machine=row)
     assert [c.chip[0] for c in image.cores] == [0, 0, 1, 1, 2, 2]
@@ -163,7 +164,7 @@ def test_what_cannot_be_meant():
     with pytest.raises(InputError, match="the recording is of another network than the image, or of one that is cut"):
         throughput(two(partition=s2nir.Partition(slices=2))[1], recording)
     for wrong in (dict(host=0), dict(fifo=0), dict(inferences=0), dict(steps=3)):
-        with pytest.raises(InputError, match=r"throughput: found host=.*steps=.*; allowed above 0, steps only with rates"):
+        with pytest.raises(InputError, match=r"found host=.*steps=.*; allowed above 0, steps only with rates"):
             throughput(image, recording, **wrong)
     with pytest.raises(InputError, match="throughput: found a Network"):
         throughput(two()[0], recording)
@@ -172,7 +173,8 @@ def test_what_cannot_be_meant():
 def test_it_prints_the_same():
     assert str(BASE).splitlines() == [
         "Throughput: 2,000 inferences/s (an estimate) of 4 copies, ended by cores",
-        "  a round: 4 x 1 inferences, 10 ticks of 200.0 us; input alone 2.0 us, 500 packets per copy at 1,000,000,000/s",
+        "  a round: 4 x 1 inferences, 10 ticks of 200.0 us; input alone 2.0 us, 500 packets per copy at "
+        "1,000,000,000/s",
         "  busiest core: (0, 0) PE 1, 60,000 cycles, 200.0 us a tick",
         "  busiest link: E of (0, 0), 6,250 packets, 100.0 us a tick",
         "  fullest core: 100 packets in a tick, its FIFO holds 512",

@@ -182,7 +182,7 @@ def test_tables_end_a_fill():
 
 def test_what_does_not_fit_says_how_many_would():
     net, options = overfull()
-    with pytest.raises(MappingError, match=r"copies: found 40, 4 fit: with more, chip \(0, 0\): 10 routing entries") as e:
+    with pytest.raises(MappingError, match=r"found 40, 4 fit: with more, chip \(0, 0\): 10 routing entries, a") as e:
         s2nir.compile(net, copies=40, **options)
     assert e.value.rule == "does-not-fit"
     with pytest.raises(MappingError, match=r"copies: found 60, 49 fit: 3 cores each, the machine has 148\. What") as e:

@@ -1,11 +1,12 @@
 """Inferences per second of an image, an estimate [U], and what ends it.
 
-Each copy does one inference per round, or several where they follow each other through its layers; a round lasts `ticks`
-ticks, of the shortest length that the image can keep, and no less than the host takes to send the input of all copies.
-The shortest tick is the longer of what the busiest core computes in its busiest tick (cost/cycles.py) and of what the
-busiest link carries in its busiest tick (16 ns per packet on a board, 48 ns between boards [D]). More packets at a core
-in a tick than its FIFO holds are lost at any length of the tick. Left out, since nothing is published: clearing the
-state between rounds, reading results back, the network on chip, and packets that wait for others within a tick.
+Each copy does one inference per round, or several where they follow each other through its layers. A round lasts
+`ticks` ticks, of the shortest length that the image can keep, and no less than the host takes to send the input of all
+copies. The shortest tick is the longer of what the busiest core computes in its busiest tick (cost/cycles.py) and of
+what the busiest link carries in its busiest tick (16 ns per packet on a board, 48 ns between boards [D]). More packets
+at a core in a tick than its FIFO holds are lost at any length of the tick. Left out, since nothing is published:
+clearing the state between rounds, reading results back, the network on chip, and packets that wait for others within a
+tick.
 """
 
 from __future__ import annotations
@@ -98,9 +99,9 @@ class Throughput:
         lines = [
             f"Throughput: {self.inferences_per_s:,.0f} inferences/s (an estimate) of {self.copies} copies, ended by "
             f"{self.limit}",
-            f"  a round: {self.copies} x {self.inferences} inferences, {self.ticks} ticks of {self.tick_s * 1e6:,.1f} us; "
-            f"input alone {self.copies * self.input_packets / self.host * 1e6:,.1f} us, {self.input_packets:,.0f} packets "
-            f"per copy at {self.host:,.0f}/s",
+            f"  a round: {self.copies} x {self.inferences} inferences, {self.ticks} ticks of "
+            f"{self.tick_s * 1e6:,.1f} us; input alone {self.copies * self.input_packets / self.host * 1e6:,.1f} us, "
+            f"{self.input_packets:,.0f} packets per copy at {self.host:,.0f}/s",
             f"  busiest core: {chip} PE {pe}, {cycles:,.0f} cycles, {self.cycles_s * 1e6:,.1f} us a tick",
             f"  fullest core: {self.arriving:,.0f} packets in a tick, its FIFO holds {self.fifo}"
             + (": packets are lost at any tick" if self.arriving > self.fifo else ""),

@@ -25,9 +25,9 @@ def rounds(packets: list[Packets], copies: int) -> list[Packets]:
 def _together(packets: list[Packets]) -> Packets:
     """Packets of several sources, sorted by tick.
 
-    >>> a, b = (np.array([0, 1, 2]), np.array([5, 6]), np.array([1, 1])), (np.array([0, 1, 1]), np.array([9]), np.ones(1))
-    >>> [x.tolist() for x in _together([a, b])]
-    [[0, 2, 3], [5, 9, 6], [1.0, 1.0, 1.0]]
+    >>> a, b = [[0, 1, 2], [5, 6], [1, 1]], [[0, 1, 1], [9], [2]]
+    >>> [x.tolist() for x in _together([tuple(np.array(x) for x in p) for p in (a, b)])]
+    [[0, 2, 3], [5, 9, 6], [1, 2, 1]]
     """
     tick = np.concatenate([np.repeat(np.arange(start.size - 1), np.diff(start)) for start, _, _ in packets])
     order = np.argsort(tick, kind="stable")

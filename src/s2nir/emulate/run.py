@@ -110,7 +110,8 @@ def _watched(
             columns[p.name] = slice(at, at + p.size)
             at += p.size
     parts = [ready.index[named(name, k)] for k in range(image.copies) for name in columns]
-    return np.concatenate([np.zeros(0, np.int64), *parts]), columns, any("potentials" in kinds for kinds in wanted.values())
+    watch = np.concatenate([np.zeros(0, np.int64), *parts])
+    return watch, columns, any("potentials" in kinds for kinds in wanted.values())
 
 
 def _packets(given: Mapping[str, NDArray[Any]], ready: Program, copies: int, ticks: int) -> list[Packets]:

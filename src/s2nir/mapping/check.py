@@ -92,7 +92,8 @@ def _rows(where: str, r: Regions) -> Iterator[str]:
     head = r.rows.view("<u4")[start[:, np.newaxis] // 4 + np.arange(3)] if keys.size else np.zeros((0, 3), np.int64)
     needed = np.stack([keys, count, np.zeros_like(keys)], axis=1)
     for i in np.flatnonzero((head != needed).any(axis=1)):
-        yield f"{where}: row of key {int(keys[i]):#x} has header {head[i].tolist()}, the table says {needed[i].tolist()}"
+        yield (f"{where}: row of key {int(keys[i]):#x} has header {head[i].tolist()}, the table says "
+               f"{needed[i].tolist()}")
     odd = np.flatnonzero(count % 2)
     for i in odd[words[(start + size)[odd] // 2 - 1] != 0]:
         yield f"{where}: row of key {int(keys[i]):#x} ends in a word that is not zero"

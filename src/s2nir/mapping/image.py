@@ -186,7 +186,8 @@ class MachineImage(Noun):
         lines = [
             f"MachineImage {self.digest[:12]}: {self.neuron_cores} of {self.machine.cores} cores and "
             f"{len(self.cores) - self.neuron_cores} for input, {used} bytes, "
-            f"{sum(t.entries for t in self.tables.values())} routing entries, {self.arithmetic.value}, lag {self.lag}{copies}"
+            f"{sum(t.entries for t in self.tables.values())} routing entries, {self.arithmetic.value}, lag {self.lag}"
+            f"{copies}"
         ]
         for r in self.fit()[:64]:
             lines.append(
