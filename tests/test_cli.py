@@ -658,6 +658,32 @@ def test_the_report_in_the_docs_runs(tmp_path, monkeypatch):
     assert (tmp_path / "run.html").exists()
 
 
+def test_copies_from_the_command_line(file, spikes, tmp_path, capsys):
+    made, flags = str(tmp_path / "m.s2.h5"), ["--reset", "subtract"]
+    assert main(["map", file, *flags, "-o", made, "--copies", "3"]) == 0
+    assert "; x 3 copies of what follows" in capsys.readouterr().out
+    assert s2nir.MachineImage.load(made).copies == 3
+    assert main(["map", file, *flags, "-o", made, "--copies", "fill", "--json"]) == 0
+    image, fit = s2nir.MachineImage.load(made), json.loads(capsys.readouterr().out)["fit"]
+    assert fit["copies"] == image.copies == 148 // image.cores_per_copy > 3
+    assert main(["run", made, "--input", spikes, "--json"]) == 0
+    many = json.loads(capsys.readouterr().out)
+    assert main(["run", file, *flags, "--input", spikes, "--json"]) == 0
+    one = json.loads(capsys.readouterr().out)
+    assert many["copies"] == image.copies
+    for key in ("populations", "decisions", "packets_sent", "synaptic_events"):
+        assert many[key] == one[key]
+    assert main(["map", file, *flags, "-o", made, "--copies", "999"]) == 1
+    assert "copies: found 999, " in capsys.readouterr().err
+    for wrong in (["map", file, "-o", made, "--copies", "0"], ["run", made, "--input", spikes, "--copies", "2"]):
+        with pytest.raises(SystemExit) as ended:
+            main(wrong)
+        assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert 'found 0, needed a whole number from 1 up, or "fill"' in said
+    assert "is an image, where --copies has been settled" in said
+
+
 def test_a_network_on_boards_with_faults(file, tmp_path, capsys):
     """The flags of the machine reach compile; a file of faults is read, and a wrong one is bad input."""
     faults = s2nir.Faults.drawn(s2nir.SpiNNaker2(boards=1), seed=1, cores=0.02, links=0.05)

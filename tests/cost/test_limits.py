@@ -182,7 +182,9 @@ def test_where_it_is_too_much_is_said():
 
 
 def test_where_no_change_works_it_is_said_with_the_numbers():
-    limits = s2nir.explain(network(4000, 3))
+    remedy = s2nir.explain(network(4000, 3)).remedy
+    assert remedy.change == 'machine=SpiNNaker2(rows="compact")'
+    limits = s2nir.explain(network(4000, 3), application="lif_no_delay")
     assert not limits.fits
     assert limits.remedy is None
     assert [t.change for t in limits.tried] == ["window=94208"]

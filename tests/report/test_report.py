@@ -9,9 +9,10 @@ import pytest
 import s2nir
 from report.nets import readout, several, small, two_layers
 from report.nets import spikes as drive
+from s2nir.cost import synapses_per_core
 from s2nir.graph import synapses
 from s2nir.report import report
-from s2nir.report.activity import measure, spikes_of, synapses_per_core
+from s2nir.report.activity import measure, spikes_of
 
 
 def test_the_text_is_the_same_every_time():
@@ -70,7 +71,7 @@ def test_fanout_of_every_source_is_its_synapses_on_that_core(slices):
     d, _, _ = small()
     image = s2nir.compile(d.network, partition=s2nir.Partition(slices=slices))
     recording = s2nir.run(image, drive())
-    found = synapses_per_core(recording).toarray()
+    found = synapses_per_core(recording.image, recording.program).toarray()
     for q in d.network.projections:
         source, target, _, _ = synapses(q.connection)
         numbers = recording.program.index

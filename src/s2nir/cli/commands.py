@@ -112,7 +112,8 @@ def map(args: argparse.Namespace, out: Console) -> Answer:
     answer: dict[str, Any] = {"file": args.file, "output": args.output}
     if args.explain:
         options = _mapping(args)
-        del options["onset"]
+        for other in ("onset", "copies"):  # nothing hangs on the one; the other's first copy is explained
+            del options[other]
         limits = explain(network, **options)
         out.say(str(limits))
         answer["limits"] = limits.to_dict()
@@ -241,7 +242,7 @@ def _no_image(args: argparse.Namespace) -> None:
 
 def _only_image_flags(args: argparse.Namespace) -> None:
     """Refuse flags that an image has behind it."""
-    flags = ("dt", "reset", "compare", "like", "bits", "percentile", "per", "calibration", "onset", "ticks")
+    flags = ("dt", "reset", "compare", "like", "bits", "percentile", "per", "calibration", "onset", "ticks", "copies")
     given = [f"--{n}" for n in flags if getattr(args, n) is not None] + (["--reset-late"] if args.reset_late else [])
     if given:
         raise WrongUse(f"{args.command}: {args.file} is an image, where {', '.join(given)} has been settled")
@@ -336,6 +337,7 @@ def _mapping(args: argparse.Namespace) -> dict[str, Any]:
         "max_count": args.max_count, "max_relays": args.max_relays, "window": args.window,
         "partition": Partition(**cut), "place": PLACERS[args.place]() if args.place else None,
         "route": ROUTERS[args.route](), "minimise": args.minimise,
+        "copies": 1 if args.copies is None else args.copies,
     }
 
 
@@ -409,10 +411,13 @@ def _say_fit(image: MachineImage, out: Console) -> dict[str, Any]:
     entries = sum(t.entries for t in image.tables.values())
     words = (f"fits on {image.neuron_cores} of {image.machine.cores} cores and {len(image.cores) - image.neuron_cores} "
              f"for input, {used:,} bytes of SRAM, {entries:,} routing entries")
+    if image.copies > 1:
+        words += f"; x {image.copies:,} copies of what follows"
     out.table(("population", "application", "neurons", "cores", "per core", "bytes", "lag"), rows, words)
     return {
         "populations": fit, "cores": len(image.cores), "cores_neurons": image.neuron_cores,
         "cores_usable": image.machine.cores, "sram_bytes": used, "routing_entries": entries, "lag": image.lag,
+        "copies": image.copies,
     }
 
 

@@ -233,6 +233,8 @@ def _compile_flags(command: argparse.ArgumentParser) -> None:
     group.add_argument("--route", choices=ROUTERS, default="nearest", help="multicast trees (default nearest)")
     group.add_argument("--minimise", choices=MINIMISERS, default="auto", help="smaller routing tables "
                        "(default auto: where a router would overflow)")
+    group.add_argument("--copies", type=_copies, metavar="fill|N", help="copies of the network, each with "
+                       "inputs of its own; fill: as many as fit (default 1)")
     group.add_argument("--ticks", type=_whole(1), metavar="N", help="make room for a recording of N ticks")
     group.add_argument("--record", type=lambda text: tuple(text.split(",")), default=("spikes",), metavar="WHAT",
                        help="what that room is for: spikes, voltages, time, with commas")
@@ -316,6 +318,12 @@ def _bits(text: str) -> int | str:
     if text not in ("2", "3", "4", "5", "6", "7", "8", "s4"):
         raise argparse.ArgumentTypeError(f'found {text}, needed 2 to 8, or "s4"')
     return text if text == "s4" else int(text)
+
+
+def _copies(text: str) -> int | str:
+    if text != "fill" and not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f'found {text}, needed a whole number from 1 up, or "fill"')
+    return text if text == "fill" else int(text)
 
 
 def _whole(least: int) -> Callable[[str], int]:

@@ -70,6 +70,11 @@ def changes(choice: Choice, found: Survey, over: set[str]) -> Iterator[Change | 
         yield Ladder(tuple(_cut(choice, tick=p.tick * times) for times in TICKS))
     if over & {CORES, SRAM, ENTRIES}:
         yield Ladder(tuple(_windows(choice)))
+    if over & {CORES, SRAM} and choice.application == "auto":
+        for rows in ("compact", "dram"):
+            if choice.machine.rows == "sram":
+                yield Change(words=f'machine=SpiNNaker2(rows="{rows}")', flag=f"--rows {rows}",
+                             choice=replace(choice, machine=replace(choice.machine, rows=rows)))
     if over & {CORES, ENTRIES, LINK, WAYS}:
         for machine in islice((m for m in larger(choice.machine) if m.cores >= found.slices), MACHINES):
             yield _machine(choice, machine)

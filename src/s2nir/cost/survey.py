@@ -25,6 +25,7 @@ from ..mapping import (
     RouteTrees,
     Slice,
     Wiring,
+    cut_slices,
     demand,
     grow,
     link_ns,
@@ -186,9 +187,9 @@ class Surveyor:
             return self._survey(choice)
 
     def _survey(self, choice: Choice) -> Survey:
-        wired = (choice.application, choice.loops, choice.window)
+        wired = (choice.application, choice.loops, choice.window, choice.machine.rows)
         wiring = self._once(("wire", *wired), lambda: wire(
-            self.network, choice.application, choice.loops, 1 << 30, choice.window))
+            self.network, choice.application, choice.loops, 1 << 30, choice.window, choice.machine.rows))
         relays = Counter(name.rpartition("+")[0] for name, m in wiring.members.items() if m.relay_of is not None)
         found: list[Resource | None] = []
         if relays:
@@ -197,7 +198,8 @@ class Surveyor:
                                   where=f"most for {most}, {relays[most]}", population=most))
         cut = (*wired, choice.partition, choice.ticks, choice.record)
         try:
-            slices = self._once(("cut", *cut), lambda: choice.partition(wiring, choice.ticks, choice.record))
+            slices = self._once(("cut", *cut), lambda: cut_slices(
+                wiring, choice.partition, choice.ticks, choice.record))
         except MappingError as error:
             if error.lack is None:
                 raise

@@ -55,7 +55,7 @@ class Program:
 
     first : int64 (cores + 1), number of each core's first neuron; slots : input slots, largest synaptic delay + 1
     reach : where the packets of every source go
-    index : by population, the number of each of its neurons (C order over its shape)
+    index : by population of the image's directory, the number of each of its neurons (C order over its shape)
     """
 
     arithmetic: Arithmetic
@@ -81,6 +81,8 @@ def decode(image: MachineImage) -> Program:
         where a memory cannot be read as the layout has it.
     """
     parts, first = read(image)
+    if len(parts) % image.copies or np.unique(np.diff(first[:: image.cores_per_copy])).size > 1:
+        raise ImageError(f"{len(parts)} cores do not hold {image.copies} copies of one network")
     reach, arrivals = routes(image, parts, first)
     slots = max((r.descriptor.ring for r in parts), default=1)
     return Program(
@@ -136,7 +138,7 @@ def _faults(r: Regions, arithmetic: Arithmetic) -> Iterator[str]:
 def _index(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
     """By population, the number of each neuron, from the boxes in its cores' descriptors."""
     found = {}
-    for p in image.populations:
+    for p in image.directory:
         numbers = np.full(p.view, -1, np.int64)
         for i in p.cores:
             c0, c1, y0, y1, x0, x1 = parts[i].descriptor.box

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import NameMissingError
 from ..fixedpoint import STATE_BITS
 from ..machine import LINKS
-from ..mapping import MachineImage, PopulationInfo
+from ..mapping import MachineImage, PopulationInfo, named
 from .memory import Program
 
 
@@ -44,12 +44,13 @@ class Lazy(Mapping[str, NDArray[Any]]):
 class Recording:
     """The result of a run.
 
-    batch, steps, ticks : recordings, steps of the input, ticks of the machine (steps + largest lag)
+    batch, steps, ticks : recordings, steps of the input, ticks of the machine (steps + largest lag); recording b ran on
+        copy b % n of an image of n
     events : per recording, (tick, source, count) of every packet that neurons and relays sent, in order
     inputs : per recording, (start of each tick, source, count) of the packets that inputs sent
     membranes : per recording, (ticks, neurons) of the populations in `columns`, in the state format; compared : the
         same ahead of immediate resets, with record=("potentials",)
-    saturated : int (batch, neurons), how often fixed arithmetic held a value within int32
+    saturated : int (batch, neurons of a copy), how often fixed arithmetic held a value within int32
     """
 
     image: MachineImage
@@ -155,14 +156,16 @@ class Recording:
         return tick, source, count
 
     def spike_list_bytes(self) -> NDArray[np.int64]:
-        """int (batch, input cores): data memory of each input core with its list, 4 B per spike and per tick."""
-        cores = [i for p in self.image.inputs for i in p.cores]
+        """int (batch, input cores of a copy): data memory of each input core with its list, 4 B per spike and tick."""
+        cores = np.array([i for p in self.image.inputs for i in p.cores], np.int64)
         owner = np.searchsorted(self.program.first, np.arange(self.program.size), side="right") - 1
         held = np.zeros((self.batch, len(self.image.cores)), np.int64)
         for b, (_, source, count) in enumerate(self.inputs):
             np.add.at(held[b], owner[source], count)
         own = np.array([self.image.cores[i].used for i in cores], np.int64)
-        return np.asarray(own + 4 * self.ticks + 4 * held[:, cores])
+        copy = np.arange(self.batch)[:, np.newaxis] % self.image.copies
+        lists = np.take_along_axis(held, copy * self.image.cores_per_copy + cores, axis=1)
+        return np.asarray(own + 4 * self.ticks + 4 * lists)
 
     @property
     def packets(self) -> int:
@@ -217,9 +220,10 @@ class Recording:
         return np.repeat(np.arange(self.ticks), np.diff(start)), source, count
 
     def _number(self, p: PopulationInfo) -> NDArray[np.int64]:
-        """Place in the population of every source, -1 for others."""
+        """Place in the population, of whichever copy, of every source, -1 for others."""
         number = np.full(self.program.size, -1, np.int64)
-        number[self.program.index[p.name]] = np.arange(p.size)
+        for k in range(self.image.copies):
+            number[self.program.index[named(p.name, k)]] = np.arange(p.size)
         return number
 
     def _raster(self, p: PopulationInfo, first: int, end: int) -> NDArray[np.uint8]:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from ..errors import RunError, needs
 from ..events import to_counts
 from ..fixedpoint import Arithmetic
-from ..mapping import MachineImage
+from ..mapping import MachineImage, named
 from .memory import Program, decode, read
 from .recording import Recording
+from .rounds import Packets, Result, by_copy, rounds
 from .routes import Reach, routes
 
 _kept = threading.local()  # room for events, taken again: fresh pages cost more than what is written to them
@@ -55,8 +56,9 @@ def run(
     record : "spikes", "voltages" for the membranes of every population, "potentials" for membranes as they are
         compared, ahead of an immediate reset; a dict by population narrows that down. What does not spike is always
         read out.
-    threads : over the batch; changes no bit
-    progress : called with the number of finished recordings after each one
+        An image of n copies runs n recordings at once: recording b on copy b % n, in round b // n.
+    threads : over the rounds; changes no bit
+    progress : called with the number of finished recordings after each round
 
     Raises
     ------
@@ -73,14 +75,15 @@ def run(
     ready = program(image)
     watch, columns, before = _watched(image, ready, record)
     ticks = steps + image.lag
-    packets = _packets(given, ready, batch, steps, ticks)
+    packets = _packets(given, ready, image.copies, ticks)
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        jobs = [pool.submit(one, ready, packets[b], ticks, watch, before) for b in range(batch)]
-        results = []
-        for done, job in enumerate(jobs, 1):
-            results.append(job.result())
+        jobs = [pool.submit(one, ready, p, ticks, watch, before) for p in rounds(packets, image.copies)]
+        results: list[Result] = []
+        for job in jobs:
+            results += by_copy(job.result(), ready.first[:: image.cores_per_copy])
             if progress is not None:
-                progress(done)
+                progress(min(len(results), batch))
+    results = results[:batch]
     return Recording(
         image=image,
         program=ready,
@@ -99,7 +102,8 @@ def run(
 def _watched(
     image: MachineImage, ready: Program, record: tuple[str, ...] | Mapping[str, tuple[str, ...]]
 ) -> tuple[NDArray[np.int64], dict[str, slice], bool]:
-    """Neurons whose membranes are kept, where each population stands among them, and whether potentials are too."""
+    """Neurons whose membranes are kept, copy by copy; where each population stands among those of its copy; and whether
+    potentials are kept too."""
     names = {p.name for p in image.populations if p.kind == "neurons"}
     record = (record,) if isinstance(record, str) else record
     wanted = dict(record) if isinstance(record, Mapping) else dict.fromkeys(names, tuple(record))
@@ -110,24 +114,22 @@ def _watched(
             if kind not in RECORDABLE:
                 raise RunError(f"record: found {kind!r}, allowed {', '.join(map(repr, RECORDABLE))}")
     kept = {name for name, kinds in wanted.items() if set(kinds) & {"voltages", "potentials"}}
-    columns, parts, at = {}, [np.zeros(0, np.int64)], 0
+    columns, at = {}, 0
     for p in image.populations:
         if p.kind == "neurons" and (not p.spikes or p.name in kept):
             columns[p.name] = slice(at, at + p.size)
-            parts.append(ready.index[p.name])
             at += p.size
-    return np.concatenate(parts), columns, any("potentials" in kinds for kinds in wanted.values())
+    parts = [ready.index[named(name, k)] for k in range(image.copies) for name in columns]
+    watch = np.concatenate([np.zeros(0, np.int64), *parts])
+    return watch, columns, any("potentials" in kinds for kinds in wanted.values())
 
 
-Packets = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-
-
-def _packets(given: Mapping[str, NDArray[Any]], ready: Program, batch: int, steps: int, ticks: int) -> list[Packets]:
-    """Per recording: start of each tick, source, count."""
+def _packets(given: Mapping[str, NDArray[Any]], ready: Program, copies: int, ticks: int) -> list[Packets]:
+    """Per recording, on its copy."""
     from . import kernels
 
     found = []
-    for b in range(batch):
+    for b in range(len(next(iter(given.values())))):
         tick, source, count = [], [], []
         for name, counts in given.items():
             flat, wide = np.ascontiguousarray(counts[b]).ravel(), counts.shape[2]
@@ -137,7 +139,7 @@ def _packets(given: Mapping[str, NDArray[Any]], ready: Program, batch: int, step
                 place = np.flatnonzero(flat)
                 number = flat[place].astype(np.int64)
             tick.append(place // wide if wide else place)
-            source.append(ready.index[name][place - tick[-1] * wide])
+            source.append(ready.index[named(name, b % copies)][place - tick[-1] * wide])
             count.append(number)
         t, s, c = np.concatenate(tick), np.concatenate(source), np.concatenate(count)
         if len(given) > 1:
@@ -147,10 +149,8 @@ def _packets(given: Mapping[str, NDArray[Any]], ready: Program, batch: int, step
     return found
 
 
-def one(
-    ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool = False
-) -> tuple[tuple[NDArray[np.int32], ...], NDArray[Any], NDArray[Any], NDArray[np.int64]]:
-    """One recording: (tick, source, count) of what was sent, membranes (ticks, watched) after each tick and ahead of
+def one(ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool = False) -> Result:
+    """One round: (tick, source, count) of what was sent, membranes (ticks, watched) after each tick and ahead of
     its resets (without rows unless `before`), saturations by neuron."""
     from . import kernels
 

@@ -72,6 +72,9 @@ def synapses(
     rows = [np.zeros((4, 0), np.int64)]
     for i, r in enumerate(parts):
         held = _by_slice(image, i, r) if r.table.size and r.descriptor.word.by_slice else None
+        if i % image.cores_per_copy == 0:  # rows go on within a copy only, and those of all at once would fill memory
+            _runs(pieces, np.concatenate(rows, axis=1))
+            rows = [np.zeros((4, 0), np.int64)]
         for s, local in arrivals[i]:
             source, keys = first[s] + local, parts[s].descriptor.key | local
             if held is not None:

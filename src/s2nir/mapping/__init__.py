@@ -6,7 +6,7 @@ from .boxes import Slice
 from .check import check
 from .compile import compile, headroom
 from .demand import demand
-from .image import CoreImage, MachineImage, PopulationInfo
+from .image import CoreImage, MachineImage, PopulationInfo, named
 from .keys import ByChip, KeyBlock, LargestFirst
 from .layout import Descriptor, Geometry, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
 from .minimise import Expand, Fewest, OrderedCovering, neighbours
@@ -14,6 +14,7 @@ from .net import Net, net
 from .partition import Partition
 from .place import PLACERS, Annealing, Curve, Sequential
 from .placement import Placement, lay, put
+from .placement import cut as cut_slices
 from .route import ROUTERS, DimensionOrder, Flow, LoadAware, NearestNeighbour, Trees, link_ns, link_packets
 from .tables import METHODS, Table, minimised, tables
 from .trees import RouteTrees, flow, grow
@@ -54,6 +55,7 @@ __all__ = [
     "as_sparse",
     "check",
     "compile",
+    "cut_slices",
     "demand",
     "flow",
     "grow",
@@ -62,6 +64,7 @@ __all__ = [
     "link_ns",
     "link_packets",
     "minimised",
+    "named",
     "neighbours",
     "net",
     "put",

@@ -74,6 +74,18 @@ def write(
     return Parts(table, np.concatenate(parts), np.concatenate(rows).view(np.uint8))
 
 
+def moved(
+    word: Word, table: NDArray[Any], rows: NDArray[np.uint8], dram: NDArray[np.uint8], keys: NDArray[np.int64]
+) -> Parts:
+    """The same rows with other first keys, int64 (source slices): written anew, in the order of the keys."""
+    found = read(word, table, rows, dram)
+    assert not isinstance(found, str), found
+    old, order = table["key"].astype(np.int64), np.argsort(keys)
+    at = np.searchsorted(old, found.key, side="right") - 1
+    size = table["count"].astype(np.int64)[order]
+    return write(word, found.key - old[at] + keys[at], *found[1:], keys[order], size)
+
+
 def _even(words: NDArray[Any]) -> NDArray[Any]:
     return np.append(words, np.zeros(words.size % 2, words.dtype))
 

@@ -167,12 +167,12 @@ def _convolutions(where: str, r: Regions) -> Iterator[str]:
 
 def _directory(image: MachineImage, found: list[Regions]) -> Iterator[str]:
     """The host's directory against what the cores say: each neuron of a population on one core, once."""
-    listed = [i for p in image.populations for i in p.cores]
+    listed = [i for p in image.directory for i in p.cores]
     if sorted(listed) != list(range(len(image.cores))):
         yield "the directory does not name every core once"
         return
     kinds = {"spike_list": "input", "relay": "relay"}
-    for p in image.populations:
+    for p in image.directory:
         held = np.zeros(p.view, np.int64)
         for i in p.cores:
             c0, c1, y0, y1, x0, x1 = found[i].descriptor.box

@@ -20,6 +20,7 @@ from ..graph import Loops, Reset, Ruled, apply, data_order
 from ..machine import Application, Chip, SpiNNaker2
 from ..quantize import Network
 from .check import check
+from .copies import copied, first_copy, lay_copies
 from .image import CoreImage, MachineImage, PopulationInfo
 from .keys import Allot
 from .memory import keyed, write
@@ -58,6 +59,7 @@ def compile(
     route: Route | None = None,
     minimise: str | Minimise = "auto",
     into: str | os.PathLike[str] | None = None,
+    copies: int | str = 1,
 ) -> MachineImage:
     """Lay a Network on a machine.
 
@@ -75,6 +77,7 @@ def compile(
         Minimise
     into : a folder that the image is written to as it is made, so that its memories need not stay in memory; it is
         there whole or not at all, and `MachineImage.load` reads it
+    copies : independent copies of the network, each with inputs of its own; "fill" for as many as fit
 
     Raises
     ------
@@ -88,14 +91,30 @@ def compile(
     headroom(network, max_count)
     wiring = wire(network, application, loops, int(max_relays), window, machine.rows)
     partition = partition or Partition()
-    placement = _legal(lay(network, wiring, machine, ticks, record, partition, place, allot), check_placement)
-    trees = grow(placement, route)
+    placement = lay(network, wiring, machine, ticks, record, partition, place, allot)
+    (placement, tabled), n, end = lay_copies(placement, copies, place, allot, lambda p: _routed(p, route, minimise))
+    one = first_copy(placement, n)
+    cores = copied(_cores(one, network.arithmetic, onset, (ticks or 0, record)), placement, n)
+    timed, tick = (loops, onset), partition.tick
+    return _held(cores, into, lambda held: _image(one, network, held, tabled, max_count, timed, tick, (n, end)))
+
+
+def _routed(
+    placement: Placement, route: Route | None, minimise: str | Minimise
+) -> tuple[Placement, dict[Chip, Table]]:
+    """A placement, once it is legal, and its routing tables.
+
+    Raises
+    ------
+    MappingError
+        where a router does not hold them.
+    """
+    trees = grow(_legal(placement, check_placement), route)
     _legal(trees, lambda t: check_trees(t, placement))
+    machine = placement.machine
     tabled = minimised(tables(trees, placement.blocks), trees, placement.blocks, machine, minimise)
     refuse_overfull(tabled, machine)
-    made = _cores(placement, network.arithmetic, onset, (ticks or 0, record))
-    timed = (loops, onset)
-    return _held(made, into, lambda cores: _image(placement, network, cores, tabled, max_count, timed, partition.tick))
+    return placement, tabled
 
 
 def _asked(onset: str, max_count: int, ticks: int | None) -> tuple[int, int | None]:
@@ -195,6 +214,7 @@ def _image(
     max_count: int,
     timed: tuple[Loops, str],
     tick: float,
+    copies: tuple[int, Mapping[str, str]],
 ) -> MachineImage:
     loops, onset = timed
     infos, at = [], 0
@@ -239,8 +259,9 @@ def _image(
         contract=_contract(network, loops, onset),
         provenance={
             "graph": network.graph_digest, "network": network.digest, "scheme": network.scheme,
-            "limit": str(network.limit), "loops": loops.value, "onset": onset, **network.rules,
+            "limit": str(network.limit), "loops": loops.value, "onset": onset, **network.rules, **copies[1],
         },
+        copies=copies[0],
         versions={"s2nir": version("s2nir"), "numpy": np.__version__, "python": platform.python_version()},
         notes=tuple(notes),
     )

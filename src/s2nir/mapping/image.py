@@ -22,6 +22,15 @@ from .tables import Table
 SHARD = 1024  # cores whose memories make one node of the digest, and one file of a folder
 
 
+def named(name: str, copy: int) -> str:
+    """The name of a population in a copy.
+
+    >>> named("hidden", 0), named("hidden", 2)
+    ('hidden', 'hidden@2')
+    """
+    return f"{name}@{copy}" if copy else name
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class CoreImage:
     """One core: where it is, its program, its data memory (see layout.py), and its rows in DRAM (see blocks.py)."""
@@ -103,6 +112,8 @@ class MachineImage(Noun):
     cores, tables : what is loaded; populations, outputs : the host's directory
     lag : the largest lag of the network, ticks; steps + lag ticks are run
     max_count : packets of one input source in a tick, for which headroom is proven
+    copies : of the network, independent of each other; `populations` are those of copy 0, and `cores` are those of copy
+        0, then of copy 1 and so on, each in the same order
     contract : the time-and-reset contract, a line each; provenance : digests and scheme it came from
     versions : of the libraries that made it; not part of the digest
     """
@@ -119,6 +130,7 @@ class MachineImage(Noun):
     outputs: Mapping[str, str]
     contract: tuple[str, ...]
     provenance: Mapping[str, str]
+    copies: int = 1
     versions: Mapping[str, str] = field(default_factory=dict, metadata={"digest": False})
     notes: tuple[str, ...] = field(default=(), metadata={"digest": False})
 
@@ -127,7 +139,7 @@ class MachineImage(Noun):
             object.__setattr__(self, name, FrozenMap(dict(getattr(self, name))))
 
     def __getitem__(self, name: str) -> PopulationInfo:
-        for p in self.populations:
+        for p in self.directory:
             if p.name == name:
                 return p
         raise KeyError(f"no population {name!r}; there are {', '.join(p.name for p in self.populations)}")
@@ -145,6 +157,19 @@ class MachineImage(Noun):
         }
         return digest((heads, shard_digests(self.cores), rest))
 
+    @cached_property
+    def directory(self) -> tuple[PopulationInfo, ...]:
+        """The populations of all copies, copy by copy; those of copy k >= 1 are called NAME@k."""
+        each = self.cores_per_copy
+        return self.populations + tuple(
+            replace(p, name=named(p.name, k), cores=tuple(k * each + i for i in p.cores))
+            for k in range(1, self.copies) for p in self.populations
+        )
+
+    @property
+    def cores_per_copy(self) -> int:
+        return len(self.cores) // self.copies
+
     @property
     def inputs(self) -> tuple[PopulationInfo, ...]:
         return tuple(p for p in self.populations if p.kind == "input")
@@ -152,7 +177,7 @@ class MachineImage(Noun):
     @property
     def neuron_cores(self) -> int:
         """Cores that hold neurons or relays; input cores are counted apart."""
-        return sum(len(p.cores) for p in self.populations if p.kind != "input")
+        return self.copies * sum(len(p.cores) for p in self.populations if p.kind != "input")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one HDF5 file; of a name that ends in .s2, or where an image folder is, a folder of shards.
@@ -190,7 +215,7 @@ class MachineImage(Noun):
         return check(self)
 
     def fit(self) -> list[dict[str, Any]]:
-        """Per population: cores, neurons per core, bytes of the fullest core and its window."""
+        """Per population of one copy: cores, neurons per core, bytes of the fullest core and its window."""
         rows = []
         for p in self.populations:
             held = [self.cores[i] for i in p.cores]
@@ -205,10 +230,12 @@ class MachineImage(Noun):
 
     def __str__(self) -> str:
         used = sum(c.used for c in self.cores)
+        copies = f", x {self.copies} copies" if self.copies > 1 else ""
         lines = [
             f"MachineImage {self.digest[:12]}: {self.neuron_cores} of {self.machine.cores} cores and "
             f"{len(self.cores) - self.neuron_cores} for input, {used} bytes, "
             f"{sum(t.entries for t in self.tables.values())} routing entries, {self.arithmetic.value}, lag {self.lag}"
+            f"{copies}"
         ]
         for r in self.fit()[:64]:
             lines.append(

@@ -39,6 +39,7 @@ def write(image: MachineImage, file: BinaryIO, memories: bool = True) -> None:
         "provenance": dict(image.provenance),
         "versions": dict(image.versions),
         "notes": list(image.notes),
+        "copies": image.copies,
         "cores": [[*c.chip, c.pe, c.application, c.window] for c in image.cores],
         "populations": [
             {
@@ -206,6 +207,7 @@ def _image(head: Any, cores: tuple[CoreImage, ...], tables: Any, scales: list[An
         outputs=head["outputs"],
         contract=tuple(head["contract"]),
         provenance=head["provenance"],
+        copies=int(head.get("copies", 1)),
         versions=head["versions"],
         notes=tuple(head["notes"]),
     )

@@ -110,6 +110,7 @@ def _needed(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Pairs of slices of which the second hears the first, a part of them at a time."""
     members, slices = placement.wiring.members, placement.slices
+    met: dict[tuple[int, bytes, bytes], NDArray[np.int64]] = {}  # copies of a network meet alike
     for link in placement.wiring.links:
         from_, into = slices[link.source], slices[link.target]
         source, target = members[link.source], members[link.target]
@@ -122,9 +123,14 @@ def _needed(
                 heard = np.unique(owner[link.connection.into(s.neurons(target.view)).source])
                 yield heard, np.full(heard.size, k)
             continue
+        alike = id(link.connection), _boxes(from_), _boxes(into)
+        if alike in met:
+            yield of[met[alike] // len(into)], to[met[alike] % len(into)]
+            continue
         owner = np.empty(target.size, np.int64)
         for j, s in enumerate(into):
             owner[s.neurons(target.view)] = j
+        found = []
         weights = replace(link.connection, weight=np.abs(link.connection.weight.astype(np.float64)))
         some = max(1, SENT // max(source.size, target.size))
         for lo in range(0, len(from_), some):
@@ -132,12 +138,17 @@ def _needed(
             for row, s in zip(ones, from_[lo : lo + some], strict=True):
                 row[s.neurons(source.view)] = 1
             of_slice, neuron = np.nonzero(apply(weights, ones))
-            pair = np.unique(of_slice * len(into) + owner[neuron])
-            yield of[lo + pair // len(into)], to[pair % len(into)]
+            found.append(np.unique((lo + of_slice) * len(into) + owner[neuron]))
+        met[alike] = np.concatenate([np.zeros(0, np.int64), *found])
+        yield of[met[alike] // len(into)], to[met[alike] % len(into)]
     for name, member in members.items():
         if member.relay_of is not None:
             yield (np.array([number[s] for s in slices[member.relay_of]], np.int64),
                    np.array([number[s] for s in slices[name]], np.int64))
+
+
+def _boxes(slices: tuple[Slice, ...]) -> bytes:
+    return np.array([(s.c0, s.c1, s.y0, s.y1, s.x0, s.x1) for s in slices], np.int64).tobytes()
 
 
 def _broken(trees: Trees, source: int, placement: Placement, begins: int) -> Iterator[str]:

@@ -1,29 +1,28 @@
 """What a run did, summed: spikes, packets and estimated cycles, one recording in memory at a time.
 
-Cycles are an estimate [U]: what a neuron application takes per packet, synaptic event and neuron is not published.
-The estimate adds up the `cycles_...` fields of the application (machine/applications.py).
+Cycles are an estimate [U] (cost/cycles.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cost import Cycles, synapses_per_core
 from ..emulate import Recording
-from ..machine import APPLICATIONS, FIFO_PACKETS, Application
-from ..mapping import Descriptor, MachineImage
+from ..machine import FIFO_PACKETS
+from ..mapping import named
 
 DENSE = 1 << 22  # packets by tick and core that are held at once
-INPUT, RELAY = "spike_list", "relay"
 Events = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Activity:
-    """Sums over a Recording; a packet counts in the tick in which it was sent.
+    """Sums over a Recording; a packet counts in the tick in which it was sent, a tick of a core in the recordings that
+    its copy ran.
 
     spikes : by population, int64 (batch), over the aligned steps
     packets : int64 (batch, cores), packets that arrive
@@ -57,9 +56,9 @@ def measure(recording: Recording) -> Activity:
 
     image, program = recording.image, recording.program
     batch, ticks, cores = recording.batch, recording.ticks, len(image.cores)
-    cost = _Costs(image)
-    fanout, over = synapses_per_core(recording), program.reach.over("core", cores)
-    step = max(1, DENSE // max(cores, 1))
+    cost = Cycles(image)
+    fanout, over = synapses_per_core(image, program), program.reach.over("core", cores)
+    step, copy = max(1, DENSE // max(cores, 1)), np.arange(cores) // image.cores_per_copy
     populations = _population_of(recording)
     spikes = {p.name: np.zeros(batch, np.int64) for p in image.populations if p.spikes and p.kind != "relay"}
     packets = np.zeros((batch, cores), np.int64)
@@ -77,7 +76,7 @@ def measure(recording: Recording) -> Activity:
         for t in range(0, ticks, step):  # a few ticks at a time: these are dense
             arriving = (by_class[t : t + step] @ over).toarray()
             added = (by_source[t : t + step] @ fanout).toarray()
-            taken = cost(arriving, added)
+            taken = cost(arriving, added) * (copy == b % image.copies)
             packets[b] += arriving.sum(axis=0)
             worst = np.maximum(worst, arriving.max(axis=0, initial=0))
             busiest[t : t + step] = np.maximum(busiest[t : t + step], arriving.max(axis=1, initial=0))
@@ -97,68 +96,16 @@ def spikes_of(recording: Recording, name: str, b: int) -> Events:
     """(step, neuron, count) of one population's spikes in one recording, aligned with the float run."""
     p = recording.image[name]
     number = np.full(recording.program.size, -1, np.int64)
-    number[recording.program.index[name]] = np.arange(p.size)
+    number[recording.program.index[named(name, b % recording.image.copies)]] = np.arange(p.size)
     tick, source, count = recording.sent(b)
     mine = (number[source] >= 0) & (tick >= p.lag) & (tick < p.lag + recording.steps)
     return tick[mine] - p.lag, number[source[mine]], count[mine]
 
 
-def synapses_per_core(recording: Recording) -> Any:
-    """How many weights a packet of each source adds on each core: a sparse matrix (sources, cores).
-
-    On cores with synapse rows the words of a row count; on cores with kernels every tap that meets a target.
-    """
-    from scipy.sparse import csr_array
-
-    image, program = recording.image, recording.program
-    s, first = program.synapses, program.first
-    filled = np.concatenate([[0], np.cumsum(s.weights != 0)])  # rows are stored with their holes as zeros
-    convolves = np.array([descriptor(c.memory).geometries > 0 for c in image.cores], bool)
-    source = np.repeat(np.arange(program.size), np.diff(s.start))
-    target, weight, length = s.target.copy(), s.weight.copy(), s.length.copy()
-    alone = np.repeat(np.arange(program.size), np.diff(s.one))
-    parts = [(alone, _core_of(first, s.one_target), np.ones(alone.size))]
-    while source.size:  # a run may go on over several cores; one core's share of each run at a time
-        core = _core_of(first, target)
-        here = np.minimum(length, first[core + 1] - target)
-        words = np.where(convolves[core], here, filled[weight + here] - filled[weight])
-        parts.append((source, core, words.astype(np.float64)))
-        more = length > here
-        step = here[more]
-        source, target, weight, length = source[more], target[more] + step, weight[more] + step, length[more] - step
-    rows, columns, values = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return csr_array((values, (rows, columns)), shape=(program.size, len(image.cores)))
-
-
-def descriptor(memory: NDArray[np.uint8]) -> Descriptor:
-    """The descriptor at the start of a core's memory."""
-    return Descriptor(*(int(w) for w in memory[:64].view("<u4")))
-
-
-def _core_of(first: NDArray[np.int64], neuron: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.searchsorted(first, neuron, side="right") - 1
-
-
 def _population_of(recording: Recording) -> NDArray[np.int64]:
-    """The place in the image's directory of every source's population."""
+    """The place in `image.populations` of every source's population."""
     found = np.full(recording.program.size, -1, np.int64)
     for place, p in enumerate(recording.image.populations):
-        found[recording.program.index[p.name]] = place
+        for k in range(recording.image.copies):
+            found[recording.program.index[named(p.name, k)]] = place
     return found
-
-
-class _Costs:
-    """The applications' cycle fields, by core; called with packets and synaptic events (ticks, cores)."""
-
-    def __init__(self, image: MachineImage) -> None:
-        apps = [APPLICATIONS.get(c.application, Application(name=c.application)) for c in image.cores]
-        live = np.array([a.name != INPUT for a in apps])
-        neurons = np.array([descriptor(c.memory).neurons for c in image.cores])
-        each = np.array([0 if a.name == RELAY else a.cycles_per_neuron for a in apps])
-        self.still = live * (np.array([a.cycles_base for a in apps]) + each * neurons)
-        self.packet = live * np.array([a.cycles_per_packet for a in apps])
-        self.synapse = live * np.array([0 if a.name == RELAY else a.cycles_per_synapse for a in apps])
-        self.budget = np.array([image.tick * a.clock_hz for a in apps])
-
-    def __call__(self, packets: NDArray[np.int64], events: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(self.still + self.packet * packets + self.synapse * events, np.float64)

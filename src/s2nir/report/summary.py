@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..cost import Traffic
 from ..cost import traffic as measure_traffic
@@ -65,7 +66,8 @@ class Report:
             "notes": list(image.notes),
             "run": {
                 "recordings": r.batch, "steps": r.steps, "ticks": r.ticks, "dt": image.dt, "tick": image.tick,
-                "arithmetic": image.arithmetic.value, "lag": image.lag,
+                "arithmetic": image.arithmetic.value, "lag": image.lag, "copies": image.copies,
+                "rounds": -(-r.batch // image.copies), "inferences_per_round": min(image.copies, r.batch),
             },
             "fit": _fit(r),
             "populations": _populations(r, self.activity),
@@ -145,7 +147,7 @@ def _fit(r: Recording) -> dict[str, Any]:
         "cores_input": len(image.cores) - image.neuron_cores,
         "cores_usable": image.machine.cores,
         "sram_bytes": sum(c.used for c in image.cores),
-        "sram_bytes_input": sum(image.cores[i].used for p in image.inputs for i in p.cores),
+        "sram_bytes_input": image.copies * sum(image.cores[i].used for p in image.inputs for i in p.cores),
         "routing_entries": sum(t.entries for t in image.tables.values()),
         "routing_entries_allowed": image.machine.router_entries,
         "spike_list_bytes": int(r.spike_list_bytes().max(initial=0)),
@@ -170,21 +172,23 @@ def _populations(r: Recording, a: Activity) -> list[dict[str, Any]]:
 
 def _traffic(r: Recording, a: Activity, t: Traffic) -> dict[str, Any]:
     image, worst = r.image, t.to_dict()
-    owner = {i: p.name for p in image.populations for i in p.cores}
+    each, n = image.cores_per_copy, image.copies
+    owner = {i: p for p in image.populations for i in p.cores}
+    packets = _mean_packets(a, each, n)
     cores = [
         {
-            "chip": list(c.chip), "pe": c.pe, "population": owner[i], "application": c.application, "bytes": c.used,
-            "packets": float(a.packets[:, i].mean()), "worst_tick": int(a.worst[i]),
+            "chip": list(c.chip), "pe": c.pe, "population": owner[i % each].name, "copy": i // each,
+            "application": c.application, "bytes": c.used, "packets": float(packets[i]), "worst_tick": int(a.worst[i]),
             "ticks_over_fifo": int(a.over_fifo[i]), "cycles_worst_tick": float(a.cycles[i]),
             "ticks_overrun": int(a.overruns[i]),
         }
         for i, c in enumerate(image.cores)
     ]
-    live = [i for p in image.populations if p.kind != "input" for i in p.cores]
+    live = [i for i in range(min(n, r.batch) * each) if owner[i % each].kind != "input"]
     return {
         "packets_sent": r.packets,
         "synaptic_events": a.synaptic_events,
-        "packets_per_core": float(a.packets[:, live].mean()) if live else 0.0,
+        "packets_per_core": float(packets[live].mean()) if live else 0.0,
         "fullest_core": _worst(cores, "packets"),
         "worst_tick": _worst(cores, "worst_tick"),
         "fifo": FIFO_PACKETS,
@@ -195,6 +199,12 @@ def _traffic(r: Recording, a: Activity, t: Traffic) -> dict[str, Any]:
         "worst_router": worst["worst_router"],
         "cores": cores,
     }
+
+
+def _mean_packets(a: Activity, each: int, copies: int) -> NDArray[np.float64]:
+    """float64 (cores), packets that arrive per recording that a core's copy ran; `each` cores a copy."""
+    of = np.bincount(np.arange(a.packets.shape[0]) % copies, minlength=copies)
+    return np.asarray(a.packets.sum(axis=0) / np.maximum(np.repeat(of, each), 1), np.float64)
 
 
 def _time(r: Recording, a: Activity) -> dict[str, Any]:

@@ -18,6 +18,8 @@ def text(facts: dict[str, Any], fidelity: Fidelity | None) -> str:
     lines = [
         f"Report on image {facts['image'][:12]}",
         f"  {count(run['recordings'], 'recording')} of {run['steps']} steps, {run['ticks']} ticks of {run['tick']:g} s",
+        *([f"  {run['copies']:,} copies of the network, {count(run['inferences_per_round'], 'inference')} per round, "
+           f"{count(run['rounds'], 'round')}"] if run["copies"] > 1 else []),
         f"  dt {dt}, {run['arithmetic']}",
         f"  from network {origin.get('network', '')[:12]}, graph {origin.get('graph', '')[:12]}",
         f"  {origin.get('scheme', '')}",

@@ -1,0 +1,60 @@
+"""Rounds of an image with several copies: recordings are put together ahead of a run, and taken apart behind it.
+
+A round is one run of the whole image, every copy with a recording of its own. What a copy did is told by the cores that
+its packets came from, so a packet that goes astray shows in the recording of the copy that it comes to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Packets = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""Start of each tick (ticks + 1), source, count."""
+Result = tuple[tuple[NDArray[np.int32], ...], NDArray[Any], NDArray[Any], NDArray[np.int64]]
+"""(tick, source, count) of what was sent, membranes, membranes ahead of resets, saturations by neuron."""
+
+
+def rounds(packets: list[Packets], copies: int) -> list[Packets]:
+    """The packets of each `copies` recordings as one."""
+    return packets if copies == 1 else [_together(packets[r : r + copies]) for r in range(0, len(packets), copies)]
+
+
+def _together(packets: list[Packets]) -> Packets:
+    """Packets of several sources, sorted by tick.
+
+    >>> a, b = [[0, 1, 2], [5, 6], [1, 1]], [[0, 1, 1], [9], [2]]
+    >>> [x.tolist() for x in _together([tuple(np.array(x) for x in p) for p in (a, b)])]
+    [[0, 2, 3], [5, 9, 6], [1, 2, 1]]
+    """
+    tick = np.concatenate([np.repeat(np.arange(start.size - 1), np.diff(start)) for start, _, _ in packets])
+    order = np.argsort(tick, kind="stable")
+    source, count = (np.concatenate([p[i] for p in packets])[order] for i in (1, 2))
+    return np.asarray(np.sum([start for start, _, _ in packets], axis=0)), source, count
+
+
+def by_copy(result: Result, bounds: NDArray[np.int64]) -> list[Result]:
+    """What each copy did in a round; neurons bounds[k]..bounds[k + 1] are those of copy k.
+
+    Sources keep their numbers; saturations are those of the copy's own neurons.
+    """
+    copies = bounds.size - 1
+    if copies == 1:
+        return [result]
+    (tick, source, count), membranes, compared, saturated = result
+    copy = np.searchsorted(bounds, source, side="right") - 1
+    order = np.argsort(copy, kind="stable")
+    edges = np.searchsorted(copy[order], np.arange(copies + 1))
+    mine = [order[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    wide = membranes.shape[1] // copies
+    return [
+        (
+            (tick[m], source[m], count[m]),
+            membranes[:, k * wide : (k + 1) * wide],
+            compared[:, k * wide : (k + 1) * wide],
+            saturated[bounds[k] : bounds[k + 1]],
+        )
+        for k, m in enumerate(mine)
+    ]
