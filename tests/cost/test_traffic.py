@@ -142,3 +142,26 @@ def test_rates_that_cannot_be_meant_are_refused():
         expected(image, {"hidden": -1})
     with pytest.raises(s2nir.S2NirError, match="needed a Recording"):
         traffic(image)
+
+
+def test_copies_that_run_at_once_load_the_links_together():
+    graph = s2nir.load(two_layers(sources=30, hidden=40, outs=24), reset="subtract")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", s2nir.S2NirWarning)
+        network = s2nir.quantize(graph)
+        image = s2nir.compile(network, BOARD, partition=s2nir.Partition(slices=5), copies=3)
+    recording = s2nir.run(image, spikes(batch=4, steps=12, sources=30, rate=0.3))
+    held, found = oracle(recording), traffic(recording)
+    at = {tuple(c): i for i, c in enumerate(found.chip.tolist())}
+    links = np.zeros((2, recording.ticks, *found.links.total.shape))
+    for (b, t), counters in held.items():
+        for (chip, link), n in counters[2].items():
+            links[b // 3, t, at[chip], link] += n
+    assert links.any()
+    assert np.array_equal(found.links.worst, links.max(axis=(0, 1)))
+    assert np.array_equal(found.links.total, links.sum(axis=(0, 1)))
+    assert np.array_equal(found.links.mean, links.sum(axis=(0, 1)) / (2 * recording.ticks))
+    assert set(np.unique(found.links.recording)) <= {-1, 0, 3}
+    rates = dict.fromkeys((p.name for p in image.populations), 0.5)
+    one = expected(s2nir.compile(network, BOARD, partition=s2nir.Partition(slices=5)), rates)
+    assert expected(image, rates).sent.total.sum() == 3 * one.sent.total.sum()

@@ -142,7 +142,7 @@ class Traffic(Noun):
 
 
 def traffic(recording: Recording) -> Traffic:
-    """The packets of a Recording."""
+    """The packets of a Recording; recordings that several copies run at once count together, as their first one."""
     needs(recording, Recording, "traffic", "Make one with s2nir.run(image, spikes).")
     image, reach = recording.image, recording.program.reach
     chips, cores = image.machine.topology.chips, len(image.cores)
@@ -152,8 +152,10 @@ def traffic(recording: Recording) -> Traffic:
         for name, size in (("links", LINKS * chips), ("routers", chips), ("cores", cores), ("sent", cores),
                            ("between", 1))
     }
-    for b in range(recording.batch):
-        tick, source, count = recording.sent(b)
+    rounds = range(0, recording.batch, image.copies)
+    for b in rounds:
+        at_once = [recording.sent(k) for k in range(b, min(b + image.copies, recording.batch))]
+        tick, source, count = (np.concatenate(column) for column in zip(*at_once, strict=True))
         by_class = reach.sent(recording.ticks, tick, source, count)
         links = reach.over("link", LINKS * chips)
         found["links"].add(b, by_class, links)
@@ -161,7 +163,7 @@ def traffic(recording: Recording) -> Traffic:
         found["cores"].add(b, by_class, reach.over("core", cores))
         found["between"].add(b, by_class, _column(links.sum(axis=1)))
         found["sent"].add(b, _matrix(recording.ticks, cores, tick, owner[source], count), None)
-    runs = recording.batch * recording.ticks
+    runs = len(rounds) * recording.ticks
     return _traffic(image, {name: sums.load(runs) for name, sums in found.items()})
 
 
@@ -201,11 +203,12 @@ def _rates(image: MachineImage, given: Mapping[str, float]) -> NDArray[np.float6
         if not 0 <= value < np.inf:
             raise InputError(f"rates: found {value} for {name!r}, needed packets per neuron and tick from 0 up")
     found = np.zeros(len(image.cores))
+    each = image.cores_per_copy
     for p in image.populations:
         base = p.name if p.kind != "relay" or p.name in given else p.name.rpartition("+")[0]
         for i in p.cores:
             app = image.cores[i].application
-            found[i] = given.get(base, APPLICATIONS.get(app, Application(name=app)).activity)
+            found[i::each] = given.get(base, APPLICATIONS.get(app, Application(name=app)).activity)
     return found
 
 
