@@ -49,7 +49,7 @@ def image_synapses(image):
 class _Core:
     def __init__(self, core):
         self.application = core.application
-        self.memory = core.memory.tobytes()
+        self.memory, self.dram = core.memory.tobytes(), core.dram.tobytes()
         w = self.words(0, 16)
         self.form, self.n, self.key, self.key_bits = w[:4]
         self.tables, self.row_bytes, self.entries, self.geometries, self.kernel_bytes = w[5:10]
@@ -71,11 +71,26 @@ class _Core:
     def rows(self):
         for t in range(self.tables):
             key, offset, count = self.words(64 + 12 * t, 3)
+            if self.form >> 14 & 1:
+                yield from self.part(key, self.rows_at + offset, count, compact=not self.form >> 13 & 1)
+                continue
             for k in range(count):
                 at = self.rows_at + offset + 12 + 2 * k
                 word = int.from_bytes(self.memory[at : at + 2], "little")
                 size, delay = (word >> 12, word >> 9 & 7) if self.form >> 13 & 1 else (word >> 9, 0)
                 yield key, word & 255, -size if word >> 8 & 1 else size, delay
+
+    def part(self, key, at, count, compact):
+        """Rows of one source slice, compact or in DRAM."""
+        wide = 2 if compact else 4
+        places = [int.from_bytes(self.memory[at + wide * k : at + wide * (k + 1)], "little") for k in range(count + 1)]
+        data = self.memory[at + -(-wide * (count + 1) // 4) * 4 :] if compact else self.dram
+        for local in range(count):
+            for k in range(places[local], places[local + 1]):
+                word = data[wide * k : wide * (k + 1)]
+                if any(word):  # of DRAM, a row ends in zeros
+                    yield (key + local, int.from_bytes(word[: wide // 2], "little"),
+                           int.from_bytes(word[-1:], "little", signed=True), 0 if compact else word[2])
 
     def conv_entries(self):
         return [self.words(self.entries_at + 12 * e, 3) for e in range(self.entries)]

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import s2nir
-from conformance.test_machines import CHOICES, combinations, reaches
+from conformance.test_machines import CHOICES, combinations, options_of, reaches
 from conformance.test_random_graphs import WITH_RULES, schemes
 from strategies import nir_graphs
 
@@ -35,7 +35,7 @@ def test_copies_of_random_networks_on_random_machines():
             spikes = {p.name: rng.poisson(0.4, (5, 10, *p.shape)).astype(np.uint8) for p in graph.inputs}
             want = s2nir.run(one, spikes, ("spikes", "voltages"))
             for names in combinations(next(number), 3):
-                options = {k: CHOICES[k][v] for k, v in names.items()}
+                options = options_of(names)
                 copies = int(rng.integers(2, 6))
                 try:
                     image = s2nir.compile(net, partition=cut, copies=copies, **options)
@@ -54,5 +54,5 @@ def test_copies_of_random_networks_on_random_machines():
                 done.update(names.items())
 
     go()
-    assert sum(done.values()) >= 0.6 * 4 * 3 * 60, (done, ended)
+    assert sum(done.values()) >= 0.6 * 5 * 3 * 60, (done, ended)
     assert not {(k, v) for k in CHOICES for v in CHOICES[k] if done[k, v] < 10}, (done, ended)

@@ -1,8 +1,13 @@
 """Random networks on many machines: each source reaches exactly its cores, once, and no spike changes."""
 
+import dataclasses
 import itertools
+import os
+import subprocess
+import sys
 import warnings
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +22,7 @@ from s2nir.emulate import program
 from s2nir.mapping import Annealing, Curve, DimensionOrder, LoadAware, NearestNeighbour, OrderedCovering, Sequential
 from strategies import nir_graphs
 
+TESTS = Path(__file__).parents[1]
 FEW = 148  # PEs kept back: four are left, so that small networks need many chips
 MACHINES = {
     "one chip": s2nir.SpiNNaker2(),
@@ -29,13 +35,20 @@ MACHINES = {
 PLACERS = {"sequential": Sequential(), "curve": Curve(), "annealing": Annealing(moves=20)}
 ROUTERS = {"dimension order": DimensionOrder(), "nearest": NearestNeighbour(), "load": LoadAware(rounds=4)}
 MINIMISERS = {**{n: n for n in ("none", "neighbours", "ordered_covering", "expand")}, "any": OrderedCovering()}
-CHOICES = {"machine": MACHINES, "place": PLACERS, "route": ROUTERS, "minimise": MINIMISERS}
+ROWS = {n: n for n in ("sram", "compact", "dram")}
+CHOICES = {"machine": MACHINES, "place": PLACERS, "route": ROUTERS, "minimise": MINIMISERS, "rows": ROWS}
 
 
 def combinations(seed, n):
     """`n` draws of one of each, as names."""
     rng = np.random.default_rng(seed)
     return [{k: list(v)[rng.integers(len(v))] for k, v in CHOICES.items()} for _ in range(n)]
+
+
+def options_of(names):
+    """The arguments of `compile` that a combination names."""
+    found = {k: CHOICES[k][v] for k, v in names.items() if k != "rows"}
+    return found | {"machine": dataclasses.replace(found["machine"], rows=names["rows"])}
 
 
 def reaches(image):
@@ -61,17 +74,25 @@ def _of(reach, k):
             for i, what in enumerate(("core", "router", "link"))]
 
 
-def test_random_networks_on_random_machines():
+def random_networks(networks, seen=lambda image: None):
+    """So many random networks, each under 4 combinations, every membrane compared with the oracle's.
+
+    Returns how often each pair of choices occurred, the rules by which others ended, and how many images had more than
+    two chips.
+
+    seen : called with each image
+    """
     done, ended, apart, number = Counter(), Counter(), Counter(), itertools.count()
 
-    @settings(max_examples=75, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=networks, deadline=None, derandomize=True, database=None,
+              suppress_health_check=list(HealthCheck))
     @given(drawn=nir_graphs(faults=0, kinds=WITH_RULES), scheme=schemes,
            arithmetic=st.sampled_from(["float32", "fixed"]), seed=st.integers(0, 2**16))
     def go(drawn, scheme, arithmetic, seed):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ours, and hypothesis's of large examples
             for names in combinations(next(number), 4):
-                options = {k: CHOICES[k][v] for k, v in names.items()}
+                options = options_of(names)
                 options["partition"] = s2nir.Partition(slices=int(np.random.default_rng(seed).integers(1, 9)))
                 try:
                     image = whole_way(*drawn, scheme, arithmetic, seed, **options).image
@@ -80,15 +101,37 @@ def test_random_networks_on_random_machines():
                     ended[error.rule] += 1
                     continue
                 reaches(image)
+                seen(image)
                 done.update(itertools.combinations(sorted(names.items()), 2))
                 apart[len({c.chip for c in image.cores}) > 2] += 1
 
     go()
-    assert sum(done.values()) >= 0.8 * 6 * 4 * 75, ended
-    assert apart[True] > 100, apart
-    pairs = set(itertools.chain(*(itertools.product(
+    return done, ended, apart
+
+
+def fewest(done):
+    """How often the rarest pair of choices occurred."""
+    return min(done[p] for p in itertools.chain(*(itertools.product(
         *([(k, v) for v in CHOICES[k]] for k in two)) for two in itertools.combinations(sorted(CHOICES), 2))))
-    assert not {p for p in pairs if done[p] < 5}, done
+
+
+def test_random_networks_on_random_machines():
+    done, ended, apart = random_networks(75)
+    assert sum(done.values()) >= 0.8 * 10 * 4 * 75, ended
+    assert apart[True] > 100, apart
+    assert fewest(done) >= 5, done
+
+
+def test_images_do_not_hang_on_the_seed_of_hashes():
+    code = ("import sys; sys.path[:0] = ['tests']\n"
+            "from conformance.test_machines import random_networks\n"
+            "random_networks(4, lambda image: print(image.digest))")
+    said = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=TESTS.parent,
+                       env={**os.environ, "PYTHONHASHSEED": seed}).stdout for seed in ("1", "random")
+    ]
+    assert len(said[0].split()) > 8
+    assert said[0] == said[1]
 
 
 @pytest.mark.parametrize("route", ROUTERS)

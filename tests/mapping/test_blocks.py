@@ -155,3 +155,17 @@ def test_more_dram_than_a_chip_has_is_a_breach(monkeypatch):
 def test_unknown_rows_are_refused():
     with pytest.raises(MappingError, match="rows: found 'flash', allowed 'sram', 'dram', 'compact'"):
         SpiNNaker2(rows="flash")
+
+
+@pytest.mark.parametrize("rows", ["compact", "dram"])
+def test_memories_read_byte_by_byte_hold_every_synapse_once(rows):
+    from oracles import image_synapses, network_synapses
+    from s2nir.graph import hops, lags, written_out
+
+    net = network()
+    image = s2nir.compile(net, SpiNNaker2(rows=rows), window=9000)
+    written = written_out(net)
+    sums, words = image_synapses(image)
+    expected, asked = network_synapses(written, hops(written, lags(written)))
+    assert sums == expected
+    assert words == asked
