@@ -8,7 +8,7 @@ import pytest
 import s2nir
 from quantize.networks import cuba, dense, graph, lif, readout, source, sparse
 from s2nir.emulate import reference
-from s2nir.errors import InputError, RunError
+from s2nir.errors import InputError, NameMissingError, RunError
 from s2nir.graph import Compare, Reset
 from s2nir.mapping import regions
 
@@ -266,6 +266,8 @@ def test_decisions_go_to_most_spikes_and_ties_to_the_lowest():
     got = s2nir.run(image, spikes)
     assert got.counts["a"].tolist() == [[0, 0, 0], [0, 2, 2], [1, 0, 3], [4, 0, 4]]
     assert got.decisions("a").tolist() == [0, 1, 2, 0]
+    with pytest.raises(NameMissingError, match=r"decisions: found 'typo', .*; there are in, a, out"):
+        got.decisions("typo")
 
 
 def slow_packets(image, got, counts):

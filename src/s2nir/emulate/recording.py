@@ -87,6 +87,10 @@ class Recording:
         name : a population, or an Output that names one
         """
         name = self.image.outputs.get(name, name)
+        if name not in self._spiking:
+            known = ", ".join(dict.fromkeys([*self._spiking, *self.image.outputs]))
+            raise NameMissingError(f"decisions: found {name!r}, which does not spike or is not there; there are "
+                                   f"{known}")
         return np.asarray(self.counts[name].reshape(self.batch, -1).argmax(axis=1))
 
     @property
