@@ -292,3 +292,23 @@ def test_a_window_in_place_of_the_programs_own():
     assert cores_of(s2nir.compile(network, window=70_000))[0].window == 70_000
     with pytest.raises(MappingError, match=r"window: found 100000 bytes, allowed 1,024 to 98,304"):
         s2nir.compile(network, window=100_000)
+
+
+def test_of_cuts_into_as_many_slices_the_one_that_fewest_packets_come_to(monkeypatch):
+    import s2nir
+    from s2nir import Connect, Neurons
+    from s2nir.cost import expected
+    from s2nir.mapping import partition
+
+    rng = np.random.default_rng(0)
+    names, ways = {"in": (3, 32, 32)}, []
+    for last, name, channels in (("in", "a", 3), ("a", "b", 64), ("b", "c", 64)):
+        names[name] = Neurons(shape=(64, 32, 32))
+        ways.append(Connect(source=last, target=name, weight=rng.normal(size=(64, channels, 3, 3)), padding=(1, 1)))
+    net = s2nir.quantize(s2nir.build(names, ways))
+    images = [s2nir.compile(net, s2nir.SpiNNaker2(boards=3))]
+    monkeypatch.setattr(partition.Cost, "quietest", lambda self, cuts, best, tick: best)
+    images.append(s2nir.compile(net, s2nir.SpiNNaker2(boards=3)))
+    cores, packets = ([len(i.cores) for i in images], [expected(i).cores.total.sum() for i in images])
+    assert cores[0] == cores[1]
+    assert packets[0] < 0.97 * packets[1]

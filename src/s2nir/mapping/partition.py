@@ -80,7 +80,7 @@ class Partition:
         cost.refuse_what_never_fits(member)
         cuts = list(_cuts(member.view, self._cap(member), max(self.slices, 1), cost.convolves, cost.sheet))
         best = _first(cuts, lambda cut: cost.fits(cut, self.tick)) or cost.by_bytes_alone(cuts, member, self.tick)
-        best = cost.verified(cuts, best)
+        best = cost.verified(cuts, cost.quietest(cuts, best, self.tick))
         if self.share < 1:
             most = max(s.size for s in boxes(member, best))
             target = max(1, int(most * self.share))
@@ -173,7 +173,7 @@ class Cost:
         self.source = np.concatenate([np.zeros(0, np.int64), *parts])
         self.target = np.concatenate([np.zeros(0, np.int64), *(r[1] for _, r in rows)])
         self.ticks, self.record = ticks, record
-        self.rows = row_cost(member, links, members, known)
+        self.known, self.rows = known, row_cost(member, links, members, known)
 
     def neuron_bytes(self, n: int) -> int:
         """Bytes of n neurons, with their records."""
@@ -249,6 +249,30 @@ class Cost:
             if all(self._ruled(s)[0] <= rest for s in boxes(self.member, cut)):
                 return cut
         raise self._no_cut(cuts[-1])
+
+    def quietest(
+        self, cuts: list[tuple[int, int, int]], best: tuple[int, int, int], tick: float
+    ) -> tuple[int, int, int]:
+        """Of the cuts into as many slices that fit, the one to which fewest packets come; `best` of equals.
+
+        A packet comes to every core that hears something of its slice, so that it is the slices of the sources, cut
+        before, that a receptive field is counted in: bands of rows that lie over bands often hear least.
+        """
+        from .net import touching
+
+        if not self.convs or any(k.source not in self.known for k in self.convs) or not self.fits(best, tick):
+            return best
+
+        def packets(cut: tuple[int, int, int]) -> float:
+            into, total = boxes(self.member, cut), 0.0
+            for link in self.convs:
+                sizes = np.array([s.size for s in self.known[link.source]])
+                total += float(sizes @ touching(link.connection, self.known[link.source], into).sum(axis=1))
+            return total
+
+        n = best[0] * best[1] * best[2]
+        alike = [c for c in cuts if c[0] * c[1] * c[2] == n and c != best and self.fits(c, tick)]
+        return min([best, *alike], key=packets)
 
     def _worst(self, cut: tuple[int, int, int]) -> int:
         """Bytes that rules give the worst of the slices that `demand` asks about."""
