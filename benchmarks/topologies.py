@@ -1,17 +1,19 @@
-"""Which topology breaks which resource of the machine, and at what size: synthetic networks on one chip to three boards.
+"""Which topology breaks which resource of the machine, and at what size: synthetic networks on up to three boards.
 
     python benchmarks/topologies.py           # writes benchmarks/results/topologies.json and docs/img/topologies.png
-    python benchmarks/topologies.py --only all-to-all
+    python benchmarks/topologies.py --only all-to-all --json FILE --figure FILE
+    python benchmarks/topologies.py --redraw  # the figure from the JSON file, without a run
 
 Every network is made by a seed and has one recurrent population (of convolutions eight, in a chain) and an input. Its
 size grows until it fits no more, and by halves the last size that fits is found to within `--within`. What is asked is
 what `s2nir map --explain` asks: cores, SRAM, routing entries, and, with 2 % of the neurons active in a tick, packets
 into FIFOs, estimated cycles and the time of links. Nothing is compiled.
 
-random          each neuron hears every other with probability 0.2
+random          each neuron hears every other with probability 0.3
 all-to-all      each neuron hears all
 locally         a sheet, each neuron hears the 5 x 5 around it, weights of its own; 4 x 4 neurons on a core
-small world     a ring, each neuron hears the 12 next on both sides, 10 % of the synapses rewired [Watts1998]; 16 on a core
+small world     a ring, each neuron hears the 12 next on both sides, 10 % of the synapses rewired [Watts1998]; 16
+                neurons on a core
 convolutions    8 layers of 16 channels in a chain, k3; 4 x 4 pixels of 16 channels on a core
 
 Where neurons per core are given they are below what fits, so that the sizes at which boards end can be held in memory.
@@ -132,7 +134,7 @@ def _sparse(sources: int, targets: int, source: np.ndarray, target: np.ndarray) 
 
 def random(n: int) -> Network:
     rng = np.random.default_rng(SEED)
-    fan = rng.binomial(n, 0.2, n)
+    fan = rng.binomial(n, 0.3, n)
     target = np.repeat(np.arange(n), fan)
     source = np.concatenate([rng.choice(n, k, replace=False) for k in fan])
     return recurrent((n,), source, target)
@@ -189,7 +191,7 @@ class Topology:
 
 
 TOPOLOGIES = {
-    "random, p = 0.2": Topology(make=random, first=250, partition=Filled(spare=2_500), most=12_800),
+    "random, p = 0.3": Topology(make=random, first=250, partition=Filled(spare=2_500), most=8_400),
     "all-to-all": Topology(make=all_to_all, first=250, partition=Filled()),
     "locally connected, 5 x 5": Topology(make=locally, first=500, partition=Tiles(tile=(1, 4, 4))),
     "small world, 24 each": Topology(make=small_world, first=500, partition=Tiles(tile=(1, 1, 16))),
@@ -241,8 +243,7 @@ class Study:
             found[machine] = {
                 "fits": max(fits, default=0), "ends": end, "by": by_size[end].first.to_dict(),
                 "falls_behind": min(busy, default=None),
-                "sizes": [{"neurons": n, "cores": by_size[n].slices,
-                           **{r.name: r.share for r in by_size[n].resources}} for n in fits],
+                "sizes": [{"neurons": n, **{r.name: r.share for r in by_size[n].resources}} for n in fits],
             }
         return found
 
@@ -269,13 +270,16 @@ def figure(results: dict, path: Path) -> None:
     words = [WORDS[name][0] for name in COLOURS]
     lines += [Line2D([], [], color="#444", ls=s) for s in STYLES.values()]
     lines += [Line2D([], [], color="#b42318", marker="X", ls="", ms=8)]
-    panels[-1].legend(lines, [*words, *STYLES, "first size that does not fit"], loc="center", frameon=False, fontsize=11)
+    words += [*STYLES, "first size that does not fit"]
+    panels[-1].legend(lines, words, loc="center", frameon=False, fontsize=11)
     drawn.suptitle("Synthetic networks: how full each resource is where it is fullest, up to the last size that fits "
                    "(2 % of the neurons active in a tick)", fontsize=12)
     drawn.savefig(path, dpi=100, metadata={"Software": None})
 
 
 def _panel(ax, name: str, found: dict) -> None:
+    from matplotlib.ticker import NullFormatter
+
     for machine, rows in found.items():
         for resource, colour in COLOURS.items():
             if resource in SHARED and machine != "3 boards":
@@ -286,13 +290,22 @@ def _panel(ax, name: str, found: dict) -> None:
     ends: dict[tuple[int, str], list[str]] = {}
     for machine, rows in found.items():
         ends.setdefault((rows["ends"], rows["by"]["name"]), []).append(machine)
-    for k, ((n, by), machines) in enumerate(ends.items()):
-        ax.axvline(n, color="#b42318", lw=0.8, alpha=0.5)
+    for k, ((n, by), machines) in enumerate(sorted(ends.items())):
+        ax.plot([n, n], [0.01, 100 * 6.5**k], color="#b42318", lw=0.8, alpha=0.5)
         ax.plot([n], [100], marker="X", color="#b42318", ms=8, zorder=5)
-        ax.annotate(f"{', '.join(machines)}:\n{by if by != 'sram' else 'SRAM'}, {n:,}", (n, 100), xytext=(-6, 12 + 30 * (k % 3)),
-                    textcoords="offset points", ha="right", fontsize=9, color="#b42318")
+        said = f"{', '.join(machines)}: {by if by != 'sram' else 'SRAM'} at {n:,}"
+        ax.annotate(said, (n, 200 * 6.5**k), xytext=(4, 0), textcoords="offset points", ha="right", va="center",
+                    fontsize=9, color="#b42318")
     ax.axhline(100, color="#444", lw=0.8)
-    ax.set(xscale="log", yscale="log", ylim=(0.01, 2000), title=name, xlabel="neurons", ylabel="% of what is allowed")
+    ax.set(xscale="log", yscale="log", ylim=(0.01, 40_000), title=name, xlabel="neurons", ylabel="% of what is allowed")
+    ax.set_yticks([0.01, 0.1, 1, 10, 100], ["0.01", "0.1", "1", "10", "100"])
+    low, high = ax.get_xlim()
+    low /= 2  # room for words
+    ax.set_xlim(low, high)
+    steps = [m * 10**e for e in range(2, 8) for m in ((1, 2, 5) if high < 100 * low else (1,))]
+    steps = [v for v in steps if low < v < high]
+    ax.set_xticks(steps, [f"{v:,}" for v in steps])
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.grid(alpha=0.25, which="major")
 
 
@@ -303,10 +316,14 @@ def main() -> None:
     parser.add_argument("--within", type=float, default=0.05, help="how near the end of each machine is found")
     parser.add_argument("--json", type=Path, default=ROOT / "benchmarks" / "results" / "topologies.json")
     parser.add_argument("--figure", type=Path, default=ROOT / "docs" / "img" / "topologies.png")
+    parser.add_argument("--redraw", action="store_true", help="draw what --json holds")
     args = parser.parse_args()
+    if args.redraw:
+        figure(json.loads(args.json.read_text()), args.figure)
+        return
     results = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}", "synthetic": True,
-        "seed": SEED, "activity": 0.02, "within": args.within, "topologies": {},
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "synthetic": True, "seed": SEED, "activity": 0.02, "within": args.within, "topologies": {},
     }
     for name, topology in TOPOLOGIES.items():
         if args.only not in name:

@@ -184,4 +184,4 @@ def _classes(found: list[Any], sources: int, first: NDArray[np.int64], cores: in
         for place, kind in enumerate((np.int32, np.int32, np.int64))
     )
     reach = Reach(of=of, start=start, core=core, router=router, link=link)
-    return reach, [[(i, np.concatenate(m)) for i, m in by.items()] for by in arrivals]
+    return reach, [[(i, m[0] if len(m) == 1 else np.concatenate(m)) for i, m in by.items()] for by in arrivals]
