@@ -110,3 +110,28 @@ def test_drawn_delays_beyond_the_word_are_refused(monkeypatch):
     )
     with pytest.raises(MappingError, match="a rule with delays of up to 9 steps"):
         s2nir.compile(s2nir.quantize(graph, s2nir.PTQ(bits="s4")))
+
+
+def test_measured_rates_weigh_the_ways_of_packets():
+    from s2nir.mapping.net import net
+    from s2nir.mapping.placement import lay
+
+    made = network(rules.FixedProbability(p=0.2))
+    board = s2nir.SpiNNaker2(boards=1, reserved=151)
+    one = s2nir.run(s2nir.compile(made, board, window=16000), SPIKES)
+    rates = one.rates
+    assert rates["in"] == pytest.approx(SPIKES.sum() / (3 * one.ticks * 144))
+    assert set(rates) == {"in", "a", "b"}
+    wired = wiring.wire(made, "auto", made.loops, 8, 16000)
+    joined = lay(made, wired, board, rates=rates).net
+    pairs = list(zip(joined.slices, joined.packets, strict=True))
+    sent = {m: sum(p for s, p in pairs if s.member == m) for m in wired.members}
+    assert sent["a"] == pytest.approx(144 * rates["a"])
+    assert all(sent[m] == pytest.approx(sent[wired.members[m].relay_of]) for m in sent if "+" in m)
+    default = net(wired, {m: tuple(s for s in joined.slices if s.member == m) for m in wired.members})
+    assert default.packets.sum() == pytest.approx(0.02 * sum(m.size for m in wired.members.values()))
+    image = s2nir.compile(made, board, window=16000, route=s2nir.mapping.LoadAware(), rates=rates)
+    np.testing.assert_array_equal(s2nir.run(image, SPIKES).raw_spikes("b"), one.raw_spikes("b"))
+    for wrong, said in (({"x": 1.0}, "rates: found 'x'; there are a, b, in"), ({"a": -1.0}, "rates: found -1.0 for a")):
+        with pytest.raises(MappingError, match=said):
+            s2nir.compile(made, rates=wrong)

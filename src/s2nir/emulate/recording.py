@@ -94,6 +94,12 @@ class Recording:
         return np.asarray(self.counts[name].reshape(self.batch, -1).argmax(axis=1))
 
     @property
+    def rates(self) -> dict[str, float]:
+        """By population, packets per neuron and tick, on the mean of all recordings: for `s2nir.compile(rates=)`."""
+        size = self.batch * self.ticks
+        return {n: float(self.counts[n].sum()) / (size * self.image[n].size) for n in self._spiking}
+
+    @property
     def readout(self) -> Lazy:
         """By Output (or its population's name), float32 (batch, steps, *shape): membranes in the Graph's units."""
         outs = {o: name for o, name in self.image.outputs.items() if not self.image[name].spikes}

@@ -60,6 +60,7 @@ def compile(
     minimise: str | Minimise = "auto",
     into: str | os.PathLike[str] | None = None,
     copies: int | str = 1,
+    rates: Mapping[str, float] | None = None,
 ) -> MachineImage:
     """Lay a Network on a machine.
 
@@ -78,6 +79,8 @@ def compile(
     into : a folder that the image is written to as it is made, so that its memories need not stay in memory; it is
         there whole or not at all, and `MachineImage.load` reads it
     copies : independent copies of the network, each with inputs of its own; "fill" for as many as fit
+    rates : packets per neuron and tick by population, such as `recording.rates`, that placing and routing weigh ways
+        with; by default, the activity that the applications are planned with
 
     Raises
     ------
@@ -91,7 +94,7 @@ def compile(
     headroom(network, max_count)
     wiring = wire(network, application, loops, int(max_relays), window, machine.rows)
     partition = partition or Partition()
-    placement = lay(network, wiring, machine, ticks, record, partition, place, allot)
+    placement = lay(network, wiring, machine, ticks, record, partition, place, allot, _rates(rates, network))
     (placement, tabled), n, end = lay_copies(placement, copies, place, allot, lambda p: _routed(p, route, minimise))
     one = first_copy(placement, n)
     cores = copied(_cores(one, network.arithmetic, onset, (ticks or 0, record)), placement, n)
@@ -126,6 +129,16 @@ def _asked(onset: str, max_count: int, ticks: int | None) -> tuple[int, int | No
     if ticks is not None and (not isinstance(ticks, Integral) or ticks < 0):
         raise MappingError(f"ticks: found {ticks}, allowed whole numbers from 0 up, or None")
     return int(max_count), None if ticks is None else int(ticks)
+
+
+def _rates(given: Mapping[str, float] | None, network: Network) -> Mapping[str, float]:
+    names = [p.name for p in network.populations]
+    for name, rate in (given or {}).items():
+        if name not in names:
+            raise MappingError(f"rates: found {name!r}; there are {', '.join(names)}")
+        if not 0 <= rate < np.inf:
+            raise MappingError(f"rates: found {rate!r} for {name}, needed packets per neuron and tick from 0 up")
+    return given or {}
 
 
 def _held(

@@ -36,10 +36,12 @@ class Net:
         return np.repeat(np.arange(len(self.slices)), np.diff(self.start))
 
 
-def net(wiring: Wiring, slices: Mapping[str, tuple[Slice, ...]]) -> Net:
+def net(
+    wiring: Wiring, slices: Mapping[str, tuple[Slice, ...]], rates: Mapping[str, float] | None = None
+) -> Net:
     """Each slice with those that have a row for one of its neurons, or an entry for the slice.
 
-    Expected packets are a slice's neurons times the activity of its application.
+    rates : packets per neuron and tick by population; of others, and of all by default, the activity of the application
     """
     flat = tuple(s for name in wiring.members for s in slices[name])
     first, at = {}, 0
@@ -65,13 +67,20 @@ def net(wiring: Wiring, slices: Mapping[str, tuple[Slice, ...]]) -> Net:
             pairs.append(np.stack([first[member.relay_of] + k, first[name] + k]))
     joined = np.unique(np.concatenate(pairs, axis=1).T @ np.array([len(flat), 1], np.int64))
     source, target = joined // len(flat), joined % len(flat)
-    members = wiring.members
+    rate = {n: _rate(m, wiring.members, rates or {}) for n, m in wiring.members.items()}
     return Net(
         slices=flat,
         start=np.searchsorted(source, np.arange(len(flat) + 1)),
         target=target,
-        packets=np.array([s.size * members[s.member].application.activity for s in flat], np.float64),
+        packets=np.array([s.size * rate[s.member] for s in flat], np.float64),
     )
+
+
+def _rate(member: Member, members: Mapping[str, Member], rates: Mapping[str, float]) -> float:
+    """Packets per neuron and tick; a relay sends as what it relays."""
+    while member.relay_of is not None and member.name not in rates:
+        member = members[member.relay_of]
+    return float(rates.get(member.name, member.application.activity))
 
 
 def _owner(member: Member, slices: tuple[Slice, ...]) -> NDArray[np.int64]:

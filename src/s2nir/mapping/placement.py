@@ -79,8 +79,9 @@ def lay(
     partition: Partition | None = None,
     place: Place | None = None,
     allot: Allot | None = None,
+    rates: Mapping[str, float] | None = None,
 ) -> Placement:
-    """Partition, place and allot keys.
+    """Partition, place and allot keys; rates : packets per neuron and tick by population, for placing and routing.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def lay(
         where a neuron does not fit a core, or the slices do not fit the machine.
     """
     slices = cut(wiring, partition or Partition(), ticks, record)
-    return put(network.digest, wiring, slices, net(wiring, slices), machine, place, allot)
+    return put(network.digest, wiring, slices, net(wiring, slices, rates), machine, place, allot)
 
 
 def cut(
