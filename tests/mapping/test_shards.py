@@ -102,3 +102,13 @@ def test_only_images_are_written_over(net, tmp_path):
 def test_a_folder_without_an_index_is_no_image(tmp_path):
     with pytest.raises(ImageError, match="is a folder; needed a machine image"):
         MachineImage.load(tmp_path)
+
+
+def test_pages_that_are_let_go_are_read_again(net, tmp_path):
+    image = s2nir.compile(net, window=WINDOW, into=tmp_path / "net.s2")
+    before = [c.memory.copy() for c in image.cores]
+    for core in image.cores:
+        image_module.let_go(core)
+    assert all(np.array_equal(a, c.memory) for a, c in zip(before, image.cores, strict=True))
+    image_module.let_go(s2nir.compile(net, window=WINDOW).cores[0])  # not mapped: nothing happens
+    assert list(image.check()) == []

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..machine import DRAM, LINKS, Chip, Word
 from .blocks import check as check_blocks
 from .blocks import read as read_blocks
-from .image import CoreImage, MachineImage
+from .image import SHARD, CoreImage, MachineImage, let_go
 from .layout import REFRACTORY_SHIFT, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
 
 NO_NEURONS = ("spike_list", "relay")
@@ -27,7 +27,9 @@ def check(image: MachineImage) -> Iterator[str]:
         yield "two core images are for the same core"
     found: list[Regions] = []
     usable = set(image.machine.usable)
-    for core in image.cores:
+    for i, core in enumerate(image.cores):
+        if i % SHARD == 0 and i:
+            let_go(image.cores[i - 1])
         where = _name(core)
         if (core.chip, core.pe) not in usable:
             yield f"{where}: not a usable core of this machine"
@@ -207,6 +209,8 @@ def _routes(image: MachineImage, found: list[Regions]) -> Iterator[str]:
     sources = walk.sources()
     by_base, owner = base[order], order
     for i, r in enumerate(found):
+        if i % SHARD == 0 and i:
+            let_go(image.cores[i - 1])
         yield from _arrivals(image, found, (by_base, owner), i, r, sources[i])
 
 

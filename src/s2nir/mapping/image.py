@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -68,6 +69,18 @@ class CoreImage:
     def used(self) -> int:
         """Bytes in use, with state, ring and records."""
         return int(self.memory[56:60].view("<u4")[0])
+
+
+def let_go(core: CoreImage) -> None:
+    """Give back the pages of memory that the shard of a core takes; they are read again when they are asked for.
+
+    Nothing where its memory is not mapped from a file, or the system has no such call.
+    """
+    held: Any = core.memory
+    while held is not None and not isinstance(held, mmap.mmap):
+        held = getattr(held, "base", None)
+    if held is not None and hasattr(mmap, "MADV_DONTNEED"):
+        held.madvise(mmap.MADV_DONTNEED)
 
 
 def shard_digests(cores: Sequence[CoreImage]) -> list[bytes]:
