@@ -109,8 +109,13 @@ def test_rates_are_means():
     assert t.core[2] == pytest.approx(max(cycles), rel=1e-12)
     assert t.arriving == pytest.approx(max(0.5 * 6, 0.25 * 9), rel=1e-12)
     assert (t.ticks, t.input_packets) == (22, 60.0)
+    with pytest.raises(InputError, match="rates say nothing of the length of a round; give steps= as well"):
+        throughput(image, rates)
+    for rate in (-1, float("nan"), None):
+        with pytest.raises(InputError, match="found the rate .* of 'input', needed packets per neuron and tick"):
+            throughput(image, {"input": rate}, steps=1)
     with pytest.raises(InputError, match=r"found a rate of 'x'; there are input, hidden, out"):
-        throughput(image, {"x": 1.0})
+        throughput(image, {"x": 1.0}, steps=1)
 
 
 def test_each_limit_by_its_name():

@@ -125,6 +125,10 @@ def test_a_rule_is_what_the_oracle_says(rule, law, delay, seed, scale, data):
     assert len(expected) <= c.most * len(targets)
 
 
+def ruled(**wrong):
+    return Ruled(**{"rule": OneToOne(), "source_shape": (3,), "target_shape": (3,), "weights": 1.0, **wrong})
+
+
 def test_each_target_is_alike_in_every_company():
     c = Ruled(rule=FixedIndegree(indegree=9), source_shape=(50,), target_shape=(20,), weights=Normal(mean=1, sd=1))
     alone = [c.into(np.array([t])) for t in range(20)]
@@ -160,6 +164,13 @@ def test_draws_have_the_moments_they_are_asked_for():
 
 @pytest.mark.parametrize(("given", "said"), [
     (lambda: FixedProbability(p=1.5), r"FixedProbability\.p: found 1\.5, allowed 0 to 1"),
+    (lambda: ruled(rule="OneToOne"), r"rule: found 'OneToOne', needed one of s2nir\.rules"),
+    (lambda: ruled(rule=OneToOne), "rule: found <class"),
+    (lambda: ruled(weights="a"), "weight: found a str, needed a number"),
+    (lambda: ruled(weights=np.ones(3)), "weight: found a ndarray"),
+    (lambda: ruled(delay=Uniform(low=0.2, high=0.8)), "allowed whole steps from 0 up at both ends"),
+    (lambda: ruled(delay=Normal(mean=-5, sd=1)), "allowed a mean of 0 steps or more"),
+    (lambda: ruled(delay=None), "delay: found a NoneType"),
     (lambda: FixedProbability(p=float("nan")), r"FixedProbability\.p: found nan"),
     (lambda: FixedIndegree(indegree=-1), r"indegree: found -1"),
     (lambda: Window(size=(0, 3)), r"Window\.size: found \(0, 3\)"),

@@ -191,7 +191,7 @@ def test_relays_are_limited():
     assert len([p for p in s2nir.compile(network, max_relays=11).populations if p.kind == "relay"]) == 11
     with pytest.raises(MappingError, match=(
         r"in: its spikes must wait 11 ticks in relays, 11 relays in all, over max_relays = 10\. Raise max_relays, "
-        r"shorten the delay, or use bits='s4'.*\[rule: too-many-relays\]"
+        r"shorten the delay, use bits='s4'.*rows='dram'.*\[rule: too-many-relays\]"
     )):
         s2nir.compile(network, max_relays=10)
 

@@ -135,3 +135,37 @@ def test_measured_rates_weigh_the_ways_of_packets():
     for wrong, said in (({"x": 1.0}, "rates: found 'x'; there are a, b, in"), ({"a": -1.0}, "rates: found -1.0 for a")):
         with pytest.raises(MappingError, match=said):
             s2nir.compile(made, rates=wrong)
+
+
+def test_compare_counts_the_clipped_weights_of_a_rule():
+    graph = s2nir.build(
+        {"in": (8, 8), "e": Neurons(shape=(8, 8), tau=0.02)},
+        [Connect(source="in", target="e", rule=rules.Window(size=(3, 3), p=0.5), weight=rules.Normal(mean=3, sd=1.0))],
+        dt=1e-3,
+    )
+    image = s2nir.compile(s2nir.quantize(graph, s2nir.PTQ(bits=3)))
+    spikes = (np.random.default_rng(0).random((2, 100, 8, 8)) < 0.1).astype(np.uint8)
+    found = s2nir.compare(graph, image, spikes)
+    assert found.divergence.population == "e"
+
+
+def test_a_population_that_hears_nothing_is_mapped():
+    with pytest.warns(s2nir.S2NirWarning, match="e: dead"):
+        net = s2nir.quantize(s2nir.build({"in": 8, "e": Neurons(shape=8)},
+                                         [Connect(source="in", target="e", weight=np.zeros((8, 8)))]))
+    image = s2nir.compile(net)
+    assert not s2nir.run(image, np.ones((5, 8), np.uint8)).counts["e"].any()
+
+
+@pytest.mark.parametrize(("wrong", "said"), [
+    ({"machine": "board"}, "machine: found a str, needed a SpiNNaker2"),
+    ({"place": "curve"}, r"place: found 'curve', needed one of s2nir\.mapping, such as Curve\(\)"),
+    ({"route": s2nir.mapping.LoadAware}, "route: found <class"),
+    ({"minimise": None}, "minimise: found None"), ({"partition": 0.5}, "partition: found a float"),
+    ({"rates": "x"}, "rates: found a str"), ({"rates": {"in": None}}, "rates: found None for in"),
+])
+def test_arguments_of_another_kind_are_refused(wrong, said):
+    net = s2nir.quantize(s2nir.build({"in": 8, "e": Neurons(shape=8)},
+                                     [Connect(source="in", target="e", weight=np.eye(8))]))
+    with pytest.raises(s2nir.S2NirError, match=said):
+        s2nir.compile(net, **wrong)

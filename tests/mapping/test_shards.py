@@ -60,7 +60,7 @@ def test_a_byte_of_a_shard_is_missed_by_nobody(net, tmp_path):
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    with pytest.raises(ImageError, match="altered, its content has digest"):
+    with pytest.raises(ImageError, match=r"shard-00001\.bin: altered since it was written\. Copy the folder again"):
         MachineImage.load(tmp_path / "net.s2")
 
 
@@ -112,3 +112,11 @@ def test_pages_that_are_let_go_are_read_again(net, tmp_path):
     assert all(np.array_equal(a, c.memory) for a, c in zip(before, image.cores, strict=True))
     image_module.let_go(s2nir.compile(net, window=WINDOW).cores[0])  # not mapped: nothing happens
     assert list(image.check()) == []
+
+
+def test_what_stands_beside_an_image_is_not_lost(net, tmp_path):
+    s2nir.compile(net, window=WINDOW, into=tmp_path / "net.s2")
+    (tmp_path / "net.s2" / "notes.txt").write_text("mine")
+    with pytest.raises(ImageError, match=r"holds 'notes\.txt' beside an image, which would be lost"):
+        s2nir.compile(net, window=WINDOW, into=tmp_path / "net.s2")
+    assert (tmp_path / "net.s2" / "notes.txt").read_text() == "mine"

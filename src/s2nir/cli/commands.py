@@ -106,6 +106,8 @@ def map(args: argparse.Namespace, out: Console) -> Answer:
     _no_image(args)
     if not args.output and not args.explain:
         raise WrongUse("give -o IMAGE to write, or --explain")
+    if args.explain and args.copies is not None:
+        raise WrongUse("--explain explains one copy; give --copies with -o alone")
     _can_write(args.output)
     graph = load(args.file, **_loading(args))
     network = _network(args, graph, _calibration(args, graph))
@@ -210,11 +212,12 @@ def demo(args: argparse.Namespace, out: Console) -> Answer:
 
 
 def is_image(path: str) -> bool:
-    """Whether a file says of itself that it is a machine image; it is not checked here."""
+    """Whether a file, or the index of a folder, says of itself that it is a machine image; it is not checked here."""
     import h5py
 
+    folder = Path(path) / "index.h5"
     try:
-        with h5py.File(path, "r") as f:
+        with h5py.File(folder if folder.is_file() else path, "r") as f:
             return "schema" in f.attrs and "digest" in f.attrs
     except Exception:  # h5py raises nearly every kind on a broken file; who reads it next says what is wrong
         return False

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError, MappingError, needs
 from ..graph import Loops
 from ..machine import Application, SpiNNaker2
-from ..mapping import Partition, headroom
+from ..mapping import Partition, headroom, refuse_unfit
 from ..quantize import Network
 from ..values import Noun
 from .changes import Change, Ladder, changes
@@ -136,6 +136,7 @@ def explain(
         where `compile` refuses it for another reason than a resource: a loop without lags, say.
     """
     needs(network, Network, "explain", "Make one with s2nir.quantize(graph).")
+    refuse_unfit(machine or SpiNNaker2(), partition, place, allot, route, minimise)
     headroom(network, max_count)
     if loops not in (*Loops, *(known.value for known in Loops)):
         raise MappingError(f"loops: found {loops!r}, allowed 'refuse' or 'machine'")

@@ -124,7 +124,7 @@ def throughput(
     activity : a Recording of this network, on an image of one or of several copies: every copy is taken to do at once
         what the worst recording has in its worst tick; or packets per neuron and tick by population, inputs too (one
         that is not named sends none), whose mean is then taken for the busiest tick
-    steps : of a round, for rates; 1 by default. Of a Recording they are its own
+    steps : of a round, needed with rates; of a Recording they are its own
     inferences : in the steps of a round: as many as steps where neurons keep nothing from one tick to the next, so that
         inputs follow each other through the layers
     host : packets per second that a host sends to the machine; fifo : packets that a core holds in a tick
@@ -140,12 +140,16 @@ def throughput(
     if not (host > 0 and fifo >= 1 and inferences >= 1 and (steps is None or (steps >= 1 and not given))):
         raise InputError(f"throughput: found host={host}, fifo={fifo}, inferences={inferences}, steps={steps}; allowed "
                          "above 0, steps only with rates")
+    needs(activity, (Recording, Mapping), "throughput", "Give a Recording of the network, or rates by population.")
+    if not given and steps is None:
+        raise InputError("throughput: rates say nothing of the length of a round; give steps= as well")
     if isinstance(activity, Recording):
         one, ready, sent, into = _recorded(image, activity)
         length = activity.steps
     else:
         one, ready, sent, into = _expected(image, activity)
-        length, into = steps or 1, into * (steps or 1)
+        assert steps is not None
+        length, into = steps, into * steps
     cycles, arriving, packets = _busiest(one, ready, sent, _crossings(image))
     topology = image.machine.topology
     clock = Cycles(one).clock_hz
@@ -196,9 +200,12 @@ def _expected(
     from scipy.sparse import csr_array
 
     names = [p.name for p in image.populations]
-    for name in rates:
+    for name, rate in rates.items():
         if name not in names:
             raise InputError(f"throughput: found a rate of {name!r}; there are {', '.join(names)}")
+        if not isinstance(rate, int | float | np.number) or not 0 <= rate < np.inf:
+            raise InputError(f"throughput: found the rate {rate!r} of {name!r}, needed packets per neuron and tick "
+                             "from 0 up")
     one, ready = _alone(image)
     each = np.zeros((1, ready.size))
     for name, rate in rates.items():

@@ -168,6 +168,16 @@ class Ruled:
     def __post_init__(self) -> None:
         for name in ("source_shape", "target_shape"):
             object.__setattr__(self, name, tuple(int(n) for n in getattr(self, name)))
+        if not isinstance(self.rule, Rule):
+            raise GraphError(f"rule: found {self.rule!r}, needed one of s2nir.rules, such as Window(size=(3, 3))")
+        for what, law in (("weight", self.weights), ("delay", self.delay)):
+            if not isinstance(law, int | float | Uniform | Normal) and not (what == "weight" and law is None):
+                raise GraphError(f"{what}: found a {type(law).__name__}, needed a number, Uniform or Normal")
+        d = self.delay
+        if isinstance(d, Uniform) and (d.low != int(d.low) or d.high != int(d.high)):
+            raise GraphError(f"delay: found {d!r}, allowed whole steps from 0 up at both ends")
+        if isinstance(d, Normal) and d.mean < 0:
+            raise GraphError(f"delay: found {d!r}, allowed a mean of 0 steps or more")
         if isinstance(self.seed, bool) or self.seed != int(self.seed) or not 0 <= self.seed < 1 << 63:
             raise GraphError(f"seed: found {self.seed!r}, allowed whole numbers from 0 up to 2**63 - 1")
         if (self.weights is None) != isinstance(self.rule, Kernel):

@@ -4,7 +4,7 @@ from .blocks import Found as BlockRows
 from .blocks import read as read_blocks
 from .boxes import Slice
 from .check import check
-from .compile import compile, headroom
+from .compile import compile, headroom, refuse_unfit
 from .demand import demand
 from .image import CoreImage, MachineImage, PopulationInfo, named
 from .keys import ByChip, KeyBlock, LargestFirst
@@ -69,6 +69,7 @@ __all__ = [
     "net",
     "put",
     "read_blocks",
+    "refuse_unfit",
     "regions",
     "tables",
     "unpack_conv_entry",

@@ -10,11 +10,11 @@ from dataclasses import replace
 from importlib.metadata import version
 from numbers import Integral
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import CheckError, MappingError, S2NirWarning, needs
+from ..errors import CheckError, InputError, MappingError, S2NirWarning, needs
 from ..fixedpoint import Arithmetic
 from ..graph import Loops, Reset, Ruled, apply, data_order
 from ..machine import Application, Chip, SpiNNaker2
@@ -77,7 +77,7 @@ def compile(
     minimise : "auto" (ordered covering where a router would overflow), "none", "neighbours", "ordered_covering", or a
         Minimise
     into : a folder that the image is written to as it is made, so that its memories need not stay in memory; it is
-        there whole or not at all, and `MachineImage.load` reads it
+        there whole or not at all, replaces an image folder of that name, and `MachineImage.load` reads it
     copies : independent copies of the network, each with inputs of its own; "fill" for as many as fit
     rates : packets per neuron and tick by population, such as `recording.rates`, that placing and routing weigh ways
         with; by default, the activity that the applications are planned with
@@ -89,6 +89,7 @@ def compile(
     """
     needs(network, Network, "compile", "Make one with s2nir.quantize(graph).")
     machine = machine or SpiNNaker2()
+    refuse_unfit(machine, partition, place, allot, route, minimise)
     loops = _loops(loops, network)
     max_count, ticks = _asked(onset, max_count, ticks)
     headroom(network, max_count)
@@ -120,6 +121,23 @@ def _routed(
     return placement, tabled
 
 
+def refuse_unfit(machine: Any, partition: Any, place: Any, allot: Any, route: Any, minimise: Any) -> None:
+    """Refuse arguments of another kind than `compile` takes.
+
+    Raises
+    ------
+    InputError
+        naming the first one, and what is needed.
+    """
+    needs(machine, SpiNNaker2, "machine", "Make one with s2nir.SpiNNaker2(boards=1).")
+    needs(partition or Partition(), Partition, "partition", "Make one with s2nir.Partition(share=0.5).")
+    for name, value, such in (("place", place, "Curve()"), ("allot", allot, "ByChip()"),
+                              ("route", route, "NearestNeighbour()"), ("minimise", minimise, "OrderedCovering()")):
+        text = name == "minimise" and isinstance(value, str)
+        if isinstance(value, type) or not (text or callable(value) or (value is None and name != "minimise")):
+            raise InputError(f"{name}: found {value!r}, needed one of s2nir.mapping, such as {such}")
+
+
 def _asked(onset: str, max_count: int, ticks: int | None) -> tuple[int, int | None]:
     """Arguments of `compile`, checked; plain numbers, since an image is written with them."""
     if onset not in ONSETS:
@@ -133,10 +151,11 @@ def _asked(onset: str, max_count: int, ticks: int | None) -> tuple[int, int | No
 
 def _rates(given: Mapping[str, float] | None, network: Network) -> Mapping[str, float]:
     names = [p.name for p in network.populations]
+    needs(given or {}, Mapping, "rates", "Give packets per neuron and tick by population, such as recording.rates.")
     for name, rate in (given or {}).items():
         if name not in names:
             raise MappingError(f"rates: found {name!r}; there are {', '.join(names)}")
-        if not 0 <= rate < np.inf:
+        if not isinstance(rate, int | float | np.number) or not 0 <= rate < np.inf:
             raise MappingError(f"rates: found {rate!r} for {name}, needed packets per neuron and tick from 0 up")
     return given or {}
 

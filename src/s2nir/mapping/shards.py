@@ -7,6 +7,7 @@ one after the other, each with its DRAM behind it.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,11 +22,13 @@ from ..errors import ImageError
 from .image import SHARD, CoreImage, MachineImage
 
 INDEX = "index.h5"
+SHARD_NAME = re.compile(r"shard-\d{5,}\.bin")
 
 
 @contextmanager
 def folder(target: Path) -> Iterator[Path]:
-    """A new folder beside `target`, renamed to it at the end: it is there whole or not at all.
+    """A new folder beside `target`, renamed to it at the end: it is there whole or not at all. An image folder that is
+    there is replaced.
 
     Raises
     ------
@@ -35,6 +38,10 @@ def folder(target: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(target))
     if target.exists() and not (target / INDEX).is_file():
         raise ImageError(f"{target}: is there and is no image folder. Choose another name, or remove it.")
+    for other in sorted(target.iterdir()) if target.exists() else ():
+        if other.name != INDEX and not SHARD_NAME.fullmatch(other.name):
+            raise ImageError(f"{target}: holds {other.name!r} beside an image, which would be lost. Move it elsewhere, "
+                             "or choose another name.")
     if not target.parent.is_dir():
         raise ImageError(f"{target}: there is no folder {str(target.parent)!r} to write into. Make it first.")
     made = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:40]}."))

@@ -17,6 +17,7 @@ from ..fixedpoint import Arithmetic
 from ..machine import DRAM, ROUTE_BYTES, SRAM_DATA, SpiNNaker2
 from .image import CoreImage, MachineImage, PopulationInfo, shard_digests
 from .shards import INDEX, memories
+from .shards import name as shard_name
 from .tables import Table
 
 SCHEMA = 3
@@ -89,9 +90,14 @@ def read(path: str | os.PathLike[str], verify: bool = True) -> MachineImage:
     with f:
         stored = _stored(f, path)
         image = _read(f, path, folder, verify)
+        shards = f["shard_sha"][()] if folder is not None and "shard_sha" in f else np.zeros((0, 32), np.uint8)
     with _part(path, "head"):
         found = image.digest
     if found != stored:
+        for k, (is_, said_) in enumerate(zip(shard_digests(image.cores), shards, strict=False)):
+            if folder is not None and is_ != said_.tobytes():
+                raise ImageError(f"{folder / shard_name(k)}: altered since it was written. Copy the folder again, or "
+                                 "compile the image anew.")
         alike = next((i for i, (a, b) in enumerate(zip(found, stored, strict=False)) if a != b), len(stored))
         n = max(12, alike + 1)  # as many characters as show the difference
         said = f"its content has digest {found[:n]}, the file says {stored[:n] or 'nothing'}"

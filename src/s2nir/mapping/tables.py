@@ -82,7 +82,7 @@ def _by_chip(trees: RouteTrees, base: NDArray[np.int64]) -> Iterator[tuple[Chip,
     t = trees.trees
     order = np.lexsort((base, t.chip))
     chips, first = np.unique(t.chip[order], return_index=True)
-    for chip, rows in zip(chips, np.split(order, first[1:]), strict=True):
+    for chip, rows in zip(chips, np.split(order, first[1:]) if chips.size else (), strict=True):
         x, y = trees.chip[chip].tolist()
         yield (x, y), rows
 

@@ -107,8 +107,8 @@ def wire(
         worst = max(depth, key=lambda n: depth[n])
         raise MappingError(
             f"{worst}: its spikes must wait {depth[worst]} ticks in relays, {sum(depth.values())} relays in all, over "
-            f"max_relays = {max_relays}. Raise max_relays, shorten the delay, or use bits='s4' so that the delay word "
-            "(up to 7 ticks) can hold it.",
+            f"max_relays = {max_relays}. Raise max_relays, shorten the delay, use bits='s4' so that the delay word (up "
+            "to 7 ticks) can hold it, or rows='dram' of the machine, whose words hold 255 ticks.",
             rule="too-many-relays",
         )
     for name, relays in depth.items():

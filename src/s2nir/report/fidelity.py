@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..emulate import Recording, run
 from ..errors import InputError, S2NirWarning, needs
 from ..events import to_arrays
-from ..graph import Conv, Graph, Loops, Population, Reset, Sparse, Trace, simulate, timing
+from ..graph import Conv, Graph, Loops, Population, Reset, Ruled, Sparse, Trace, simulate, timing
 from ..mapping import MachineImage
 
 PIECE = 1 << 24  # values (steps x neurons) compared at once
@@ -332,6 +332,8 @@ def _clipped(graph: Graph, image: MachineImage, p: Population, neuron: int) -> i
             weights = c.weight[neuron // (c.out_shape[1] * c.out_shape[2])]
         elif isinstance(c, Sparse):
             weights = c.weight[c.target == neuron]
+        elif isinstance(c, Ruled):
+            weights = c.into(np.array([neuron])).weight
         else:
             weights = c.weight[neuron]
         count += int((np.rint(np.abs(weights) * scale[neuron]) > limit).sum())

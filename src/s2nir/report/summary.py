@@ -149,6 +149,7 @@ def _fit(r: Recording) -> dict[str, Any]:
         "sram_bytes": sum(c.used for c in image.cores),
         "sram_bytes_input": image.copies * sum(image.cores[i].used for p in image.inputs for i in p.cores),
         "routing_entries": sum(t.entries for t in image.tables.values()),
+        "routing_entries_worst": max((t.entries for t in image.tables.values()), default=0),
         "routing_entries_allowed": image.machine.router_entries,
         "spike_list_bytes": int(r.spike_list_bytes().max(initial=0)),
         "spike_list_window": min((image.cores[i].window for p in image.inputs for i in p.cores), default=0),

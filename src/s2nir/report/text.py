@@ -28,7 +28,8 @@ def text(facts: dict[str, Any], fidelity: Fidelity | None) -> str:
         "fit",
         f"  {fit['cores_neurons']} of {fit['cores_usable']} cores, and {fit['cores_input']} more for input",
         f"  {fit['sram_bytes']:,} bytes of SRAM, {fit['sram_bytes_input']:,} of them for input",
-        f"  {fit['routing_entries']:,} of {fit['routing_entries_allowed']:,} routing entries",
+        f"  {fit['routing_entries']:,} routing entries, at most {fit['routing_entries_worst']:,} of "
+        f"{fit['routing_entries_allowed']:,} on a chip",
         f"  an input core's spike list takes up to {fit['spike_list_bytes']:,} of {fit['spike_list_window']:,} bytes"
         + (", a board must send it in parts" if fit["spike_list_bytes"] > fit["spike_list_window"] else ""),
         *(f"  {row}" for row in fit_table(fit["populations"])),
@@ -45,6 +46,12 @@ def text(facts: dict[str, Any], fidelity: Fidelity | None) -> str:
     return "\n".join(printable(line) for line in lines)
 
 
+
+def _core(place: dict[str, Any]) -> str:
+    """A core by chip and PE."""
+    return f"chip ({place['chip'][0]}, {place['chip'][1]}) PE {place['pe']}"
+
+
 def _traffic(t: dict[str, Any]) -> list[str]:
     lines = [
         "traffic",
@@ -54,8 +61,8 @@ def _traffic(t: dict[str, Any]) -> list[str]:
     if t["fullest_core"]:
         full, worst = t["fullest_core"], t["worst_tick"]
         lines += [
-            f"  fullest core: PE {full['pe']} ({full['population']}), {full['packets']:,.1f} packets per recording",
-            f"  worst tick: {worst['worst_tick']:,} packets at PE {worst['pe']} ({worst['population']}), "
+            f"  fullest core: {_core(full)} ({full['population']}), {full['packets']:,.1f} packets per recording",
+            f"  worst tick: {worst['worst_tick']:,} packets at {_core(worst)} ({worst['population']}), "
             f"the FIFO holds {t['fifo']}",
         ]
     over = t["ticks_over_fifo"]

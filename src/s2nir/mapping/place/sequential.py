@@ -48,7 +48,7 @@ def refuse_too_many(slices: tuple[Slice, ...], machine: SpiNNaker2) -> None:
         raise MappingError(
             f"the network takes {len(slices)} cores, the machine has {machine.cores}, "
             f"{len(slices) - machine.cores} too few; most are taken by {top}. What would help: fewer neurons or "
-            "inputs per neuron there, a convolution instead of a matrix, a larger data window (window=), or a larger "
-            "machine (boards=).",
+            "inputs per neuron there, a convolution instead of a matrix, a larger data window (window=), other rows "
+            "(rows=), or a larger machine (boards=); s2nir.explain tries them.",
             rule="does-not-fit",
         )
