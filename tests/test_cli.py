@@ -738,3 +738,22 @@ def test_tick_and_share_reach_the_partition(file, tmp_path):
     whole, half = (s2nir.MachineImage.load(m) for m in made)
     assert (whole.tick, half.tick) == (0.001, 0.002)
     assert len(half.cores) > len(whole.cores)
+
+
+def test_a_folder_of_shards_is_an_image(capsys, file, image, spikes, tmp_path):
+    folder = str(tmp_path / "net.s2")
+    assert main(["map", file, "--reset", "subtract", "-o", folder]) == 0
+    assert s2nir.MachineImage.load(folder).digest == s2nir.MachineImage.load(image).digest
+    capsys.readouterr()
+    assert main(["check", folder]) == 0
+    assert "breach" not in capsys.readouterr().out
+    said = []
+    for source in (image, folder):
+        assert main(["run", source, "--input", spikes, "--json"]) == 0
+        said.append({k: v for k, v in json.loads(capsys.readouterr().out).items() if k != "file"})
+    assert said[0] == said[1]
+
+
+def test_explain_is_of_one_copy(capsys, file):
+    assert main(["map", file, "--reset", "subtract", "--boards", "1", "--explain", "--copies", "3"]) == 2
+    assert "--explain explains one copy" in capsys.readouterr().err

@@ -112,7 +112,7 @@ def test_rates_are_means():
     with pytest.raises(InputError, match="rates say nothing of the length of a round; give steps= as well"):
         throughput(image, rates)
     for rate in (-1, float("nan"), None):
-        with pytest.raises(InputError, match="found the rate .* of 'input', needed packets per neuron and tick"):
+        with pytest.raises(InputError, match=r"found the rate .* of 'input', needed packets per neuron and tick"):
             throughput(image, {"input": rate}, steps=1)
     with pytest.raises(InputError, match=r"found a rate of 'x'; there are input, hidden, out"):
         throughput(image, {"x": 1.0}, steps=1)

@@ -116,7 +116,7 @@ def _given_up(choice: Choice) -> Iterator[Change]:
         machine = replace(choice.machine, faults=Faults(
             cores=f.cores, chips=(*f.chips, *chips), links=f.links, routers=f.routers))
         said = ", ".join(map(str, chips[:4])) + (", ..." if len(chips) > 4 else "")
-        yield Change(words=f"faults=Faults(chips=[{said}]), which gives up {len(chips)} chip(s), with the machine's own",
+        yield Change(words=f"faults=Faults(chips=[{said}]), which gives up {len(chips)} chip(s), and the machine's own",
                      flag="--faults FILE",
                      choice=replace(choice, machine=machine))
 
