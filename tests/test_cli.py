@@ -755,5 +755,6 @@ def test_a_folder_of_shards_is_an_image(capsys, file, image, spikes, tmp_path):
 
 
 def test_explain_is_of_one_copy(capsys, file):
-    assert main(["map", file, "--reset", "subtract", "--boards", "1", "--explain", "--copies", "3"]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["map", file, "--reset", "subtract", "--boards", "1", "--explain", "--copies", "3"])
     assert "--explain explains one copy" in capsys.readouterr().err
