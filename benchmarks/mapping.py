@@ -92,6 +92,34 @@ def dense(n: int) -> Net:
     return _net([_slice(m, x=k) for m in "ab" for k in range(n)], np.stack([a, n + b]))
 
 
+POPULATIONS = {"L23E": 20683, "L23I": 5834, "L4E": 21915, "L4I": 5479, "L5E": 4850, "L5I": 1065, "L6E": 14395, "L6I": 2948}
+JOINED = (  # [Potjans2014], table 5: probability that a pair of neurons is joined; rows are targets, columns sources
+    (0.1009, 0.1689, 0.0437, 0.0818, 0.0323, 0.0, 0.0076, 0.0),
+    (0.1346, 0.1371, 0.0316, 0.0515, 0.0755, 0.0, 0.0042, 0.0),
+    (0.0077, 0.0059, 0.0497, 0.135, 0.0067, 0.0003, 0.0453, 0.0),
+    (0.0691, 0.0029, 0.0794, 0.1597, 0.0033, 0.0, 0.1057, 0.0),
+    (0.1004, 0.0622, 0.0505, 0.0057, 0.0831, 0.3726, 0.0204, 0.0),
+    (0.0548, 0.0269, 0.0257, 0.0022, 0.06, 0.3158, 0.0086, 0.0),
+    (0.0156, 0.0066, 0.0211, 0.0166, 0.0572, 0.0197, 0.0396, 0.2252),
+    (0.0364, 0.001, 0.0034, 0.0005, 0.0277, 0.008, 0.0658, 0.1443),
+)
+
+
+def microcircuit(seed: int) -> Net:
+    """The cortical microcircuit [Potjans2014, doi 10.1093/cercor/bhs358]; two slices are joined if any of their neurons
+    are, each pair of which is drawn alone."""
+    rng = np.random.default_rng(seed)
+    size = [-(-n // NEURONS) for n in POPULATIONS.values()]
+    first = np.cumsum([0, *size])
+    pairs = []
+    for b, row in enumerate(JOINED):
+        for a, p in enumerate(row):
+            s, t = np.nonzero(rng.random((size[a], size[b])) < 1.0 - (1.0 - p) ** NEURONS**2)
+            pairs.append(np.stack([first[a] + s, first[b] + t]))
+    return _net([_slice(m, x=k) for m, n in zip(POPULATIONS, size, strict=True) for k in range(n)],
+                np.concatenate(pairs, axis=1))
+
+
 def _slice(member: str, y: int = 0, x: int = 0, c: int = 0) -> Slice:
     return Slice(member=member, c0=NEURONS * c, c1=NEURONS * (c + 1), y0=y, y1=y + 1, x0=x, x1=x + 1)
 
@@ -110,6 +138,9 @@ NETS = {  # name: (net, boards)
     "200 convolutions k3, 64 slices each": (lambda: layers(200, 16, 4), 3),
     "dense 256 -> 256 slices": (lambda: dense(256), 3),
     "small world of 5,000 slices": (lambda: small_world(5_000, 8, 0.1, seed=0), 3),
+    "cortical microcircuit, 4,826 slices": (lambda: microcircuit(seed=0), 3),
+    "sheet of 62,500 slices, 7 x 7": (lambda: sheet(250, 3), 24),
+    "small world of 40,000 slices": (lambda: small_world(40_000, 8, 0.1, seed=0), 24),
 }
 
 
