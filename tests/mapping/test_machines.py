@@ -188,6 +188,22 @@ def test_what_is_together_stays_together():
     assert any(a != b for a, b in pairs)
 
 
+def test_slices_of_a_chip_that_reach_the_same_chips_are_neighbours():
+    """144 slices of one chip reach one of four chips each, in turn: four runs of PEs, not 144."""
+    machine = s2nir.SpiNNaker2(boards=1)
+    net = net_of([144, 4], [(s, 144 + s % 4) for s in range(144)])
+
+    def place(net, machine):
+        t = machine.topology
+        chip = np.concatenate([np.zeros(144, np.int32), np.arange(1, 5, dtype=np.int32)])
+        return chip, np.concatenate([t.pe[t.first[0] :][:144], t.pe[t.first[1:5]]])
+
+    chip, pe = Exchange(place=place)(net, machine)
+    assert len(set(chip[:144].tolist())) == 1
+    to = np.arange(144)[np.argsort(pe[:144])] % 4
+    assert np.count_nonzero(np.diff(to)) == 3
+
+
 def test_a_population_begins_on_a_chip_of_its_own_where_cores_last():
     def chips(sizes, machine):
         chip = laid(net_of(sizes, []), machine, Curve(whole=True))

@@ -20,8 +20,9 @@ class Exchange:
     """Pairs of chips exchange all that they hold as long as that saves packets time, from another placement on.
 
     A local search of the quadratic assignment of chips [Koopmans1957, doi 10.2307/1907742]. A packet counts the time of
-    the fastest way to every chip that it must reach, once for each; a link between boards takes three times as
-    long. Since slices stay with those of their chip, their entries merge as before.
+    the fastest way to every chip that it must reach, once for each; a link between boards takes three times as long.
+    Slices stay with those of their chip, where those that reach the same chips become neighbours, so that their keys
+    share upper bits and their entries merge.
 
     place : makes the placement to begin with; sweeps : over all pairs, at most
     """
@@ -35,7 +36,7 @@ class Exchange:
         t = machine.topology
         chip, pe = self.place(net, machine)
         n = t.chips
-        source, there = np.divmod(np.unique(net.source * n + chip[net.target]), n)
+        source, there = _reached(net, chip, n)
         packets = np.zeros((n, n))
         np.add.at(packets, (chip[source], there), net.packets[source])
         packets += packets.T
@@ -46,7 +47,13 @@ class Exchange:
             at, np.searchsorted(part, np.arange(n + 1)), other, packets[part, other], times(t),
             np.bincount(chip, minlength=n), np.diff(t.first), self.sweeps,
         )
-        return _seated(at[chip], np.lexsort((pe, chip)), t)
+        return _seated(net, at[chip].astype(np.int32), np.lexsort((pe, chip)), t)
+
+
+def _reached(net: Net, chip: NDArray[np.int32], chips: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Slices and the chips that they reach, each pair once, by slice."""
+    source, there = np.divmod(np.unique(net.source * chips + chip[net.target]), chips)
+    return source, there
 
 
 def times(t: Topology) -> NDArray[np.float64]:
@@ -60,10 +67,23 @@ def times(t: Topology) -> NDArray[np.float64]:
     return np.where(np.isfinite(far), far, CUT_OFF)
 
 
-def _seated(chip: NDArray[np.int64], order: NDArray[np.int64], t: Topology) -> Places:
-    """The first PEs of each chip for its slices, taken in this order."""
-    order = order[np.argsort(chip[order], kind="stable")]
-    first = np.searchsorted(chip[order], chip[order])
+def _seated(net: Net, chip: NDArray[np.int32], order: NDArray[np.int64], t: Topology) -> Places:
+    """The first PEs of each chip for its slices: sorted by whether they reach another chip, first by the one that comes
+    nearest to halving them; those alike in this order."""
+    source, there = _reached(net, chip, t.chips)
+    start = np.searchsorted(source, np.arange(chip.size + 1))
     pe = np.empty(chip.size, t.pe.dtype)
-    pe[order] = t.pe[t.first[chip[order]] + np.arange(chip.size) - first]
-    return chip.astype(np.int32), pe
+    order = order[np.argsort(chip[order], kind="stable")]
+    for mine in np.split(order, np.flatnonzero(np.diff(chip[order])) + 1):
+        if mine.size:
+            number = np.diff(start)[mine]
+            reach = np.zeros((mine.size, t.chips), bool)
+            hit = np.concatenate([there[start[s] : start[s + 1]] for s in mine])
+            reach[np.repeat(np.arange(mine.size), number), hit] = True
+            reach[:, chip[mine[0]]] = False
+            uneven = np.abs(2 * reach.sum(axis=0) - mine.size)
+            by = np.argsort(-uneven, kind="stable")  # the last of the keys comes first
+            by = by[uneven[by] < mine.size]
+            seat = mine[np.lexsort([np.zeros(mine.size), *~reach[:, by].T])]
+            pe[seat] = t.pe[t.first[chip[mine[0]]] :][: mine.size]
+    return chip, pe
