@@ -2,13 +2,16 @@
 
     python benchmarks/mapping.py                                   # s2nir alone
     python benchmarks/mapping.py --pacman /path/to/venv/bin/python  # and PACMAN, from an environment of its own
+    python benchmarks/mapping.py --placers curve,annealing,exchange,metis,kahip --nets "small world of 5,000"
 
 PACMAN (PyPI SpiNNaker_PACMAN 1!7.4.1, by `pip install "SpiNNaker_PACMAN==1!7.4.1"`) gets one application vertex per
 slice. Both sides lay the net on the same number of boards of 48 chips, with 148 application cores each chip. Prints,
-per net and side: seconds to place and route, entries ahead of and after minimising with the seconds it took, the worst
-chip's entries, the load of the busiest link (nanoseconds of packets per tick: 16 ns a packet on a board, 48 ns between
-boards), and the bound that no router can go below with s2nir's placement. Times are medians of --runs, compiled code
-warm. --json FILE writes the figures.
+per net and side: seconds to place and route, hops (links from a source to each chip that it must reach, along its
+tree), entries ahead of and after minimising with the seconds it took, the worst chip's entries, the load of the
+busiest link (nanoseconds of packets per tick: 16 ns a packet on a board, 48 ns between boards), and the bound that no
+router can go below with s2nir's placement. Times are medians of --runs, compiled code warm; what takes over five seconds is
+run once. --placers compares placements with NearestNeighbour() (metis and kahip need pymetis and kahip of PyPI).
+--json FILE writes the figures.
 """
 
 from __future__ import annotations
@@ -29,25 +32,26 @@ import numpy as np
 import s2nir
 from s2nir.machine import LINK_NS, LINK_NS_BETWEEN, STEPS
 from s2nir.mapping import (
+    Annealing,
     ByChip,
     Curve,
-    Expand,
     Flow,
     LoadAware,
     NearestNeighbour,
     Net,
-    OrderedCovering,
     RouteTrees,
     Slice,
     link_ns,
     link_packets,
     minimised,
-    neighbours,
     tables,
 )
+from s2nir.mapping.place import Exchange
 from s2nir.mapping.placement import standing
+from s2nir.mapping.route import bound
 
 NEURONS = 16
+LONG = 5.0  # seconds
 COMPRESSORS = ("range", "pair", "ordered covering")
 
 
@@ -92,6 +96,42 @@ def dense(n: int) -> Net:
     return _net([_slice(m, x=k) for m in "ab" for k in range(n)], np.stack([a, n + b]))
 
 
+POPULATIONS = {
+    "L23E": 20683, "L23I": 5834, "L4E": 21915, "L4I": 5479, "L5E": 4850, "L5I": 1065, "L6E": 14395, "L6I": 2948
+}
+JOINED = (  # [Potjans2014], table 5: probability that a pair of neurons is joined; rows are targets, columns sources
+    (0.1009, 0.1689, 0.0437, 0.0818, 0.0323, 0.0, 0.0076, 0.0),
+    (0.1346, 0.1371, 0.0316, 0.0515, 0.0755, 0.0, 0.0042, 0.0),
+    (0.0077, 0.0059, 0.0497, 0.135, 0.0067, 0.0003, 0.0453, 0.0),
+    (0.0691, 0.0029, 0.0794, 0.1597, 0.0033, 0.0, 0.1057, 0.0),
+    (0.1004, 0.0622, 0.0505, 0.0057, 0.0831, 0.3726, 0.0204, 0.0),
+    (0.0548, 0.0269, 0.0257, 0.0022, 0.06, 0.3158, 0.0086, 0.0),
+    (0.0156, 0.0066, 0.0211, 0.0166, 0.0572, 0.0197, 0.0396, 0.2252),
+    (0.0364, 0.001, 0.0034, 0.0005, 0.0277, 0.008, 0.0658, 0.1443),
+)
+
+
+def microcircuit(seed: int) -> Net:
+    """The cortical microcircuit [Potjans2014, doi 10.1093/cercor/bhs358]; two slices are joined if any of their neurons
+    are, each pair of which is drawn alone."""
+    rng = np.random.default_rng(seed)
+    size = [-(-n // NEURONS) for n in POPULATIONS.values()]
+    first = np.cumsum([0, *size])
+    pairs = []
+    for b, row in enumerate(JOINED):
+        for a, p in enumerate(row):
+            s, t = np.nonzero(rng.random((size[a], size[b])) < 1.0 - (1.0 - p) ** NEURONS**2)
+            pairs.append(np.stack([first[a] + s, first[b] + t]))
+    return _net([_slice(m, x=k) for m, n in zip(POPULATIONS, size, strict=True) for k in range(n)],
+                np.concatenate(pairs, axis=1))
+
+
+def shuffled(net: Net) -> Net:
+    """The same net of one population whose slices stand in an order drawn by seed."""
+    to = np.random.default_rng(0).permutation(len(net.slices))
+    return _net([_slice("all", x=k) for k in range(to.size)], np.stack([to[net.source], to[net.target]]))
+
+
 def _slice(member: str, y: int = 0, x: int = 0, c: int = 0) -> Slice:
     return Slice(member=member, c0=NEURONS * c, c1=NEURONS * (c + 1), y0=y, y1=y + 1, x0=x, x1=x + 1)
 
@@ -110,78 +150,106 @@ NETS = {  # name: (net, boards)
     "200 convolutions k3, 64 slices each": (lambda: layers(200, 16, 4), 3),
     "dense 256 -> 256 slices": (lambda: dense(256), 3),
     "small world of 5,000 slices": (lambda: small_world(5_000, 8, 0.1, seed=0), 3),
+    "cortical microcircuit, 4,827 slices": (lambda: microcircuit(seed=0), 3),
+    "sheet of 62,500 slices, 7 x 7": (lambda: sheet(250, 3), 24),
+    "small world of 40,000 slices": (lambda: small_world(40_000, 8, 0.1, seed=0), 24),
+}
+
+
+ROWS = {  # s2nir's: (placer, router)
+    "Curve, NearestNeighbour": (Curve(), NearestNeighbour()),
+    "Exchange, NearestNeighbour": (Exchange(), NearestNeighbour()),
+    "Exchange, LoadAware(enough=4)": (Exchange(), LoadAware(enough=4)),
+    "Exchange, LoadAware": (Exchange(), LoadAware()),
 }
 
 
 def timed(runs: int, call):
-    """(median seconds, what it gives), once ahead to compile."""
-    call()
+    """(median seconds, what it gives), once ahead to compile; where that alone takes over five seconds, it counts."""
     seconds = []
-    for _ in range(runs):
+    for _ in range(runs + 1):
         begin = time.perf_counter()
         found = call()
         seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds), found
+        if seconds[0] > LONG:
+            return seconds[0], found
+    return statistics.median(seconds[1:]), found
 
 
-def ours(net: Net, boards: int, route, runs: int) -> dict[str, float]:
-    """Figures of one net with one router."""
+def hops(trees, topology) -> tuple[float, int]:
+    """Links from a source to each chip that it must reach, along its tree: mean, worst."""
+    n = topology.chips
+    at = trees.source * n + trees.chip
+    order = np.argsort(at)
+    from_ = np.where(trees.arrives >= 0, topology.neighbour[trees.chip, trees.arrives], trees.chip)
+    up = order[np.searchsorted(at, trees.source * n + from_, sorter=order)]
+    depth, here = np.zeros(at.size, np.int64), np.arange(at.size)
+    while (trees.arrives[here] >= 0).any():
+        depth += trees.arrives[here] >= 0
+        here = up[here]
+    held = (trees.route[:, 0] >> 6 > 0) | trees.route[:, 1:].any(axis=1)
+    return float(depth[held].mean()), int(depth[held].max())
+
+
+def ours(net: Net, boards: int, place, route, runs: int) -> dict[str, float]:
+    """Figures of one net with one placer and one router."""
     machine = s2nir.SpiNNaker2(boards=boards)
     t = machine.topology
-    place_s, (chip, pe) = timed(runs, lambda: Curve()(net, machine))
+    place_s, (chip, pe) = timed(runs, lambda: place(net, machine))
     flow = Flow(chip=chip, start=net.start, to_chip=chip[net.target], to_pe=pe[net.target], packets=net.packets)
     route_s, trees = timed(runs, lambda: route(flow, machine))
     grown = RouteTrees(placement="", slices=net.slices, chip=t.chip, trees=trees)
     blocks = ByChip()(net.slices, standing(net, chip, pe, machine))
     made = tables(grown, blocks)
-    load = link_packets(trees, net.packets, t.chips) * link_ns(t)
+    load = link_packets(trees, net.packets, t.chips)
+    mean, worst = hops(trees, t)
     found = {
-        "place_s": place_s, "route_s": route_s, "entries": trees.chip.size,
-        "entries_worst": max(v.entries for v in made.values()), "worst_link_ns": float(load.max()),
-        "bound_ns": bound(flow, machine), "hops": float(link_packets(trees, net.packets, t.chips).sum()),
+        "place_s": place_s, "route_s": route_s, "hops_mean": mean, "hops_worst": worst, "packets_on_links": load.sum(),
+        "worst_link_ns": float((load * link_ns(t)).max()), "bound_ns": bound(flow, t),
+        "entries": trees.chip.size, "entries_worst": max(v.entries for v in made.values()),
     }
-    for name, how in (("neighbours", neighbours), ("ordered covering", OrderedCovering()), ("expand", Expand()),
-                      ("fewest of used keys", "fewest")):
+    for how in ("fewest", "any"):
         seconds, small = timed(runs, lambda how=how: minimised(made, grown, blocks, machine, how))
-        found[f"entries {name}"] = sum(v.entries for v in small.values())
-        found[f"entries_worst {name}"] = max(v.entries for v in small.values())
-        found[f"minimise_s {name}"] = seconds  # with its proof
+        found[f"entries {how}"] = sum(v.entries for v in small.values())
+        found[f"entries_worst {how}"] = max(v.entries for v in small.values())
+        found[f"minimise_s {how}"] = seconds  # with its proof
     return found
 
 
-def bound(flow: Flow, machine) -> float:
-    """Nanoseconds that the busiest link takes at least: what leaves or enters a chip, spread over all of its links."""
-    t = machine.topology
-    n, rate = t.chips, 1.0 / link_ns(t)
-    rate[t.neighbour < 0] = 0
-    out, into = np.zeros(n), np.zeros(n)
-    for s in range(flow.sources):
-        there = np.unique(flow.to_chip[flow.start[s] : flow.start[s + 1]])
-        there = there[there != flow.chip[s]]
-        into[there] += flow.packets[s]
-        out[flow.chip[s]] += flow.packets[s] * bool(there.size)
-    return float(np.maximum(out, into).max() / rate.sum(axis=1)[np.maximum(out, into).argmax()])
+def placers(names: str) -> dict:
+    """Placers by name; partitioners stand in a file of their own."""
+    known = {"curve": Curve(), "annealing": Annealing(), "exchange": Exchange()}
+    if {"metis", "kahip"} & set(names.split(",")):
+        from peers.partitioners import Partitioned
+
+        known |= {how: Partitioned(how) for how in ("metis", "kahip")}
+    return {name: (known[name], NearestNeighbour()) for name in names.split(",")}
 
 
-def theirs(python: str, net: Net, boards: int, compressors: str) -> dict[str, float]:
+def theirs(python: str, net: Net, boards: int, compressors: str, limit: float) -> dict[str, float]:
     """PACMAN's figures of one net."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.npz"
         np.savez(path, start=net.start, target=net.target, atoms=np.full(len(net.slices), NEURONS), packets=net.packets)
         script = Path(__file__).with_name("peers") / "pacman_run.py"
-        done = subprocess.run([python, script, path, str(boards), compressors], capture_output=True, text=True)
+        try:
+            done = subprocess.run(
+                [python, script, path, str(boards), compressors], capture_output=True, text=True, timeout=limit
+            )
+        except subprocess.TimeoutExpired:
+            return {"error": f"no answer within {limit:g} s"}
     if done.returncode:
-        return {"error": done.stderr.strip().splitlines()[-1][:200]}
+        return {"error": (done.stderr.strip().splitlines() or [f"ended by signal {-done.returncode}"])[-1][:200]}
     found = json.loads(done.stdout[done.stdout.index('{"chips"'):])
     board = {(x, y): (a, b) for x, y, a, b in found.pop("board")}
     wide, high = found.pop("size")
-    worst = hops = 0.0
+    worst = total = 0.0
     for x, y, link, packets in found.pop("links"):
         dx, dy = STEPS[link]
         there = ((x + dx) % wide, (y + dy) % high)
         worst = max(worst, packets * (LINK_NS if board[x, y] == board[there] else LINK_NS_BETWEEN))
-        hops += packets
-    return {**found, "worst_link_ns": worst, "hops": hops}
+        total += packets
+    return {**found, "worst_link_ns": worst, "packets_on_links": total}
 
 
 def main() -> None:
@@ -190,17 +258,20 @@ def main() -> None:
     parser.add_argument("--compressors", default="range,pair", help=f"of PACMAN: {', '.join(COMPRESSORS)}")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--nets", default="", help="only those whose name holds this")
+    parser.add_argument("--placers", help="compare these: curve, annealing, exchange, metis, kahip")
+    parser.add_argument("--shuffled", action="store_true", help="slices in an order drawn by seed, of one population")
+    parser.add_argument("--limit", type=float, default=600.0, help="seconds for PACMAN, per net")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     figures = {"machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"}
     for name, (make, boards) in NETS.items():
         if args.nets not in name:
             continue
-        net = make()
-        rows = {"nearest": ours(net, boards, NearestNeighbour(), args.runs),
-                "load": ours(net, boards, LoadAware(), args.runs)}
+        net = shuffled(make()) if args.shuffled else make()
+        sides = placers(args.placers) if args.placers else ROWS
+        rows = {side: ours(net, boards, place, route, args.runs) for side, (place, route) in sides.items()}
         if args.pacman:
-            rows["PACMAN"] = theirs(args.pacman, net, boards, args.compressors)
+            rows["PACMAN"] = theirs(args.pacman, net, boards, args.compressors, args.limit)
         figures[name] = rows
         print(f"\n{name}: {len(net.slices)} slices, {net.target.size} pairs, {boards} boards")
         for side, row in rows.items():

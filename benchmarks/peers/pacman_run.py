@@ -31,6 +31,21 @@ COMPRESSORS = {"range": range_compressor, "pair": pair_compressor, "ordered cove
 PART = "spikes"
 
 
+def hops(machine, entries, vertex):
+    """Links from a vertex to each chip whose cores its tree reaches."""
+    (piece,) = vertex.machine_vertices
+    place = PacmanDataView.get_placement_of_vertex(piece)
+    found, ways = [], [(place.x, place.y, 0)]
+    for x, y, n in ways:
+        entry = entries[x, y]
+        if entry.processor_ids:
+            found.append(n)
+        for link in entry.link_ids:
+            to = machine.get_chip_at(x, y).router.get_link(link)
+            ways.append((to.destination_x, to.destination_y, n + 1))
+    return found
+
+
 def main():
     net = np.load(sys.argv[1])
     boards, wanted = int(sys.argv[2]), [w for w in sys.argv[3].split(",") if w]
@@ -71,15 +86,18 @@ def main():
     found["entries_merged"] = tables.get_total_number_of_entries()
     found["entries_worst_merged"] = max(t.number_of_entries for t in tables.routing_tables)
     packets = dict(zip([v.label for v in vertices], net["packets"].tolist(), strict=True))
-    load, entries = {}, 0
+    load, entries, ways = {}, 0, {}
     by_partition = PacmanDataView.get_routing_table_by_partition()
     for x, y in by_partition.get_routers():
         for (source, _), entry in by_partition.get_entries_for_router(x, y).items():
             entries += 1
             app = source if hasattr(source, "machine_vertices") else source.app_vertex
+            ways.setdefault(app.label, {})[x, y] = entry
             for link in entry.link_ids:
                 load[x, y, link] = load.get((x, y, link), 0.0) + packets[app.label]
     found["entries"] = entries
+    far = [n for v in vertices if v.label in ways for n in hops(machine, ways[v.label], v)]
+    found["hops_mean"], found["hops_worst"] = sum(far) / len(far), max(far)
     found["links"] = [[x, y, link, n] for (x, y, link), n in load.items()]
     boards_of = {}
     for chip in machine.chips:

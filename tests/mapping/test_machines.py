@@ -7,7 +7,11 @@ import pytest
 
 import s2nir
 from s2nir.errors import InputError, MappingError
-from s2nir.machine import LINKS, STEPS
+from s2nir.machine import LINK_NS, LINK_NS_BETWEEN, LINKS, STEPS
+from s2nir.mapping import Curve, Flow, LoadAware, NearestNeighbour, Net, Sequential, Slice, link_ns, link_packets
+from s2nir.mapping.place import Exchange
+from s2nir.mapping.place.exchange import times
+from s2nir.mapping.route import bound
 
 BOARD = s2nir.SpiNNaker2(boards=1)
 
@@ -102,3 +106,164 @@ def test_a_file_of_no_faults_is_refused(tmp_path, text):
     (tmp_path / "faults.json").write_text(text)
     with pytest.raises(InputError, match="faults"):
         s2nir.Faults.load(tmp_path / "faults.json")
+
+
+# ------------------------------------------------------------------------------------------------ chips change places
+
+
+def net_of(sizes, pairs, packets=None):
+    """Populations of so many slices; pairs of slices by number."""
+    slices = tuple(Slice(member=f"p{k}", c0=0, c1=1, y0=0, y1=1, x0=x, x1=x + 1)
+                   for k, n in enumerate(sizes) for x in range(n))
+    pairs = np.array(sorted(set(pairs)), np.int64).reshape(-1, 2)
+    n = len(slices)
+    return Net(slices=slices, start=np.searchsorted(pairs[:, 0], np.arange(n + 1)), target=pairs[:, 1],
+               packets=np.ones(n) if packets is None else packets)
+
+
+def drawn_net(rng, n, joined):
+    pairs = zip(rng.integers(0, n, joined).tolist(), rng.integers(0, n, joined).tolist(), strict=True)
+    return net_of([n], pairs, rng.integers(1, 5, n).astype(float))
+
+
+def laid(net, machine, place):
+    """Chip and PE of every slice, each a core of its own."""
+    chip, pe = place(net, machine)
+    where = machine.coordinates
+    cores = [(where[c], p) for c, p in zip(chip.tolist(), pe.tolist(), strict=True)]
+    assert len(set(cores)) == len(cores)
+    assert set(cores) <= set(machine.usable)
+    return chip
+
+
+def way_ns(machine):
+    """Fastest way between every two chips, by relaxing each link until nothing changes."""
+    t = machine.topology
+    far = np.where(np.eye(t.chips, dtype=bool), 0.0, np.inf)
+    before = None
+    while not np.array_equal(far, before):
+        before = far.copy()
+        for chip, link in np.argwhere(t.neighbour >= 0):
+            there = t.neighbour[chip, link]
+            each = LINK_NS_BETWEEN if t.between[chip, link] else LINK_NS
+            far[:, there] = np.minimum(far[:, there], far[:, chip] + each)
+    return far
+
+
+def test_a_link_between_boards_takes_its_own_time():
+    machine = s2nir.SpiNNaker2(boards=3)
+    assert (times(machine.topology) == way_ns(machine)).all()
+
+
+def packet_ns(net, chip, far):
+    return sum(net.packets[s] * far[chip[s], c] for s in range(len(net.slices))
+               for c in set(chip[net.target[net.start[s] : net.start[s + 1]]].tolist()))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_exchange_of_two_chips_is_left_that_saves_time(seed):
+    rng = np.random.default_rng(seed)
+    worn = s2nir.Faults.drawn(BOARD, seed, cores=0.2, links=0.1)
+    machine = s2nir.SpiNNaker2(boards=1, reserved=147, faults=worn)
+    far = way_ns(machine)
+    net = drawn_net(rng, machine.cores, 150)
+    room = np.diff(machine.topology.first)
+    chip = laid(net, machine, Exchange(place=Sequential()))
+    held = np.bincount(chip, minlength=room.size)
+    best = packet_ns(net, chip, far)
+    assert best < 0.8 * packet_ns(net, Sequential()(net, machine)[0], far)
+    for a in range(room.size):
+        for b in range(a):
+            if held[a] <= room[b] and held[b] <= room[a]:
+                other = np.where(chip == a, b, np.where(chip == b, a, chip))
+                assert packet_ns(net, other, far) >= best
+
+
+def test_what_is_together_stays_together():
+    machine = s2nir.SpiNNaker2(boards=3)
+    net = drawn_net(np.random.default_rng(0), 3000, 9000)
+    before, after = laid(net, machine, Curve()), laid(net, machine, Exchange(place=Curve()))
+    pairs = set(zip(before.tolist(), after.tolist(), strict=True))
+    assert len(pairs) == len(set(before.tolist())) == len(set(after.tolist()))
+    assert any(a != b for a, b in pairs)
+
+
+def test_slices_of_a_chip_that_reach_the_same_chips_are_neighbours():
+    """144 slices of one chip reach one of four chips each, in turn: four runs of PEs, not 144."""
+    machine = s2nir.SpiNNaker2(boards=1)
+    net = net_of([144, 4], [(s, 144 + s % 4) for s in range(144)])
+
+    def place(net, machine):
+        t = machine.topology
+        chip = np.concatenate([np.zeros(144, np.int32), np.arange(1, 5, dtype=np.int32)])
+        return chip, np.concatenate([t.pe[t.first[0] :][:144], t.pe[t.first[1:5]]])
+
+    chip, pe = Exchange(place=place)(net, machine)
+    assert len(set(chip[:144].tolist())) == 1
+    to = np.arange(144)[np.argsort(pe[:144])] % 4
+    assert np.count_nonzero(np.diff(to)) == 3
+
+
+def test_a_population_begins_on_a_chip_of_its_own_where_cores_last():
+    def chips(sizes, machine):
+        chip = laid(net_of(sizes, []), machine, Curve(whole=True))
+        return [len(set(part.tolist())) for part in np.split(chip, np.cumsum(sizes)[:-1])]
+
+    assert chips([100, 100, 100, 148, 30], BOARD) == [1] * 5
+    assert chips([100, 48, 200, 96], BOARD) == [1, 1, 2, 1]
+    four = s2nir.SpiNNaker2(chips=((0, 0), (1, 0), (0, 1), (1, 1)))  # 52 cores to spare: once, not twice
+    assert chips([100, 100, 100, 240], four) == [1, 1, 2, 2]
+    net = net_of([100, 100, 100, 292], [])
+    assert all((a == b).all() for a, b in zip(Curve(whole=True)(net, four), Curve()(net, four), strict=True))
+
+
+def test_a_dense_net_on_whole_chips_takes_one_entry_a_chip():
+    """Sources on two chips, targets on two others that each is next to: a chip has one route."""
+    machine = s2nir.SpiNNaker2(boards=3)
+    net = net_of([256, 256], [(a, 256 + b) for a in range(256) for b in range(256)])
+    chip, pe = Exchange()(net, machine)
+    flow = Flow(chip=chip, start=net.start, to_chip=chip[net.target], to_pe=pe[net.target], packets=net.packets)
+    trees = NearestNeighbour()(flow, machine)
+    assert sorted(len(np.unique(trees.route[trees.chip == c], axis=0)) for c in np.unique(trees.chip)) == [1] * 4
+
+
+# ------------------------------------------------------------------------------------------------ the load of links
+
+
+def crossing(n):
+    """n slices on chip (0, 0) that all reach chip (2, 1)."""
+    machine = s2nir.SpiNNaker2(boards=1)
+    t = machine.topology
+    number = {c: i for i, c in enumerate(machine.coordinates)}
+    pe = np.full(n, t.pe[0])
+    return machine, Flow(chip=np.full(n, number[0, 0]), start=np.arange(n + 1), to_chip=np.full(n, number[2, 1]),
+                         to_pe=pe, packets=np.ones(n))
+
+
+def test_the_bound_is_a_chips_packets_over_all_of_its_links():
+    machine, flow = crossing(12)
+    assert bound(flow, machine.topology) == 12 * LINK_NS / 3  # the corner chip has three links, the target six
+    t = machine.topology
+    nothing = Flow(chip=flow.chip, start=flow.start, to_chip=flow.chip, to_pe=flow.to_pe, packets=flow.packets)
+    assert bound(nothing, t) == 0.0
+
+
+def test_enough_leaves_the_trees_as_they_are():
+    machine, flow = crossing(12)
+    load = {}
+    for enough in (1.0, 1.5, 3.0):
+        trees = LoadAware(enough=enough)(flow, machine)
+        load[enough] = float((link_packets(trees, flow.packets, machine.topology.chips)
+                              * link_ns(machine.topology)).max())
+    assert load[3.0] == 12 * LINK_NS
+    assert load[1.5] <= 1.5 * bound(flow, machine.topology) < load[3.0]
+    assert load[1.0] <= load[1.5]
+
+
+def test_sources_that_reach_the_same_chips_move_together():
+    """24 sources of one chip and one target chip: an eighth of the load moves at once, three sources."""
+    machine, flow = crossing(24)
+    trees = LoadAware(rounds=1)(flow, machine)
+    way = [tuple(trees.chip[trees.start[s] : trees.start[s + 1]].tolist()) for s in range(24)]
+    assert all(len(set(way[s : s + 3])) == 1 for s in range(0, 24, 3))
+    assert len(set(way)) > 1

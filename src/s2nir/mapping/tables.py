@@ -15,6 +15,7 @@ from .boxes import Slice
 from .keys import KeyBlock
 from .minimise import (
     Blocks,
+    DecisionList,
     Entries,
     Expand,
     Fewest,
@@ -27,7 +28,7 @@ from .minimise import (
 )
 from .trees import RouteTrees
 
-METHODS = ("none", "neighbours", "ordered_covering", "expand", "fewest")
+METHODS = ("none", "neighbours", "ordered_covering", "expand", "fewest", "any")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -93,9 +94,10 @@ def minimised(
 ) -> dict[Chip, Table]:
     """Tables made smaller, each proven to route every key in use as before.
 
-    method : "none"; "neighbours" (exact pairs); "ordered_covering", "expand", or "fewest" of the two (no merge covers a
-        key that is not in use); "auto", which is the last where a router would overflow, and none where none does; or
-        a Minimise of yours
+    method : "none"; "neighbours" (exact pairs); "ordered_covering", "expand", or "fewest" of them and `DecisionList`
+        (no merge covers a key that is not in use); "any", as "fewest", but then a key not in use may reach cores;
+        "auto", which is "fewest" where a router would overflow, and none where none does; or a
+        Minimise of yours
     Where the machine has default routes, what they do is left out of the tables first.
     """
     if method == "auto":
@@ -131,10 +133,10 @@ def _how(method: str | Minimise, avoid: Blocks, least: Blocks) -> Minimise:
     if isinstance(method, str):
         named: dict[str, Minimise] = {
             "none": none, "neighbours": neighbours, "ordered_covering": OrderedCovering(avoid=avoid),
-            "expand": Expand(avoid=avoid), "fewest": Fewest(avoid=avoid),
+            "expand": Expand(avoid=avoid), "fewest": Fewest(avoid=avoid), "any": Fewest(avoid=least),
         }
         return named[method]
-    if isinstance(method, OrderedCovering | Expand | Fewest) and method.avoid is None:
+    if isinstance(method, OrderedCovering | Expand | DecisionList | Fewest) and method.avoid is None:
         return replace(method, avoid=least)
     return method
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .covering import OrderedCovering
 from .entries import Blocks, Entries, as_entries, refuse_overlap
 
 
@@ -50,13 +49,3 @@ class Expand:
             np.concatenate([[0], np.cumsum(size[by_size])]).astype(np.int64),
         )
         return as_entries(key, mask, words[by_size][of])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fewest:
-    """`OrderedCovering` or `Expand`, whichever leaves fewer entries. avoid : as in both"""
-
-    avoid: Blocks | None = None
-
-    def __call__(self, table: Entries) -> Entries:
-        return min(OrderedCovering(avoid=self.avoid)(table), Expand(avoid=self.avoid)(table), key=lambda t: t.size)

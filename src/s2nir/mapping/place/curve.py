@@ -14,15 +14,39 @@ from .sequential import Places
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """A Hilbert curve over the chips takes the slices, those of one population along a Hilbert curve over its boxes."""
+    """A Hilbert curve over the chips takes the slices, those of one population along a Hilbert curve over its boxes.
+
+    whole : a population that would lie on fewer chips from the next chip on begins there, as long as cores last; then
+        more of a chip's packets have the same targets
+    """
+
+    whole: bool = False
 
     def __call__(self, net: Net, machine: SpiNNaker2) -> Places:
         t = machine.topology
-        core = cores_along(t)[: len(net.slices)]
-        chip, pe = np.empty(core.size, np.int32), np.empty(core.size, np.int16)
         order = along(net)
+        core = cores_along(t)
+        core = core[_whole(net, order, chip_of(t)[core]) if self.whole else np.arange(order.size)]
+        chip, pe = np.empty(core.size, np.int32), np.empty(core.size, np.int16)
         chip[order], pe[order] = chip_of(t)[core], t.pe[core]
         return chip, pe
+
+
+def _whole(net: Net, order: NDArray[np.int64], chip: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Places along the curve for the slices in their order, with gaps; `chip` of every place."""
+    member = np.array([net.slices[k].member for k in order])
+    size = np.diff(np.flatnonzero(np.concatenate([[True], member[1:] != member[:-1], [True]])))
+    begins = np.append(np.flatnonzero(np.diff(chip, prepend=-1)), chip.size)
+    number = np.repeat(np.arange(begins.size - 1), np.diff(begins))  # which chip along the curve
+    spare, at, found = chip.size - order.size, 0, []
+    for n in size.tolist() if member.size else ():
+        following = int(begins[number[at] + 1])
+        if following - at <= spare and number[following + n - 1] - number[following] < number[at + n - 1] - number[at]:
+            spare -= following - at
+            at = following
+        found.append(np.arange(at, at + n))
+        at += n
+    return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 def chip_of(t: Topology) -> NDArray[np.int32]:

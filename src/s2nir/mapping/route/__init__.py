@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from .flow import Flow, Route, Trees
-from .routers import DimensionOrder, LoadAware, NearestNeighbour, link_ns, link_packets
+from .routers import DimensionOrder, LoadAware, NearestNeighbour, bound, link_ns, link_packets
 
 ROUTERS: dict[str, Callable[[], Route]] = {
     "dimension": DimensionOrder, "nearest": NearestNeighbour, "load": LoadAware
@@ -17,6 +17,7 @@ __all__ = [
     "NearestNeighbour",
     "Route",
     "Trees",
+    "bound",
     "link_ns",
     "link_packets",
 ]

@@ -12,6 +12,8 @@ from ...errors import MappingError
 from ...machine import LINK_NS, LINK_NS_BETWEEN, SpiNNaker2, Topology
 from .flow import Flow, Trees
 
+SPLIT = 8  # what moves together loads a link of a board by at most this part of the worst load
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DimensionOrder:
@@ -38,11 +40,15 @@ class NearestNeighbour:
 class LoadAware:
     """Trees of `NearestNeighbour`, of which those over the busiest links are grown anew around them.
 
+    Sources of one chip that reach the same chips move together. What is spread over more links takes more entries.
+
     rounds : at most so many times; near : share of the worst load from which on a link counts as busy
+    enough : stop where the busiest link takes at most so many times the `bound`
     """
 
     rounds: int = 40
     near: float = 0.9
+    enough: float = 1.0
 
     def __call__(self, flow: Flow, machine: SpiNNaker2) -> Trees:
         from . import kernels
@@ -52,12 +58,13 @@ class LoadAware:
         each = link_ns(t)
         load = link_packets(trees, flow.packets, t.chips)
         worst = float((load * each).max(initial=0.0))
+        low = self.enough * bound(flow, t)
         for _ in range(self.rounds):
             busy = load * each >= self.near * worst
             crossing = _over(trees, busy)
-            if not worst or not crossing.size:
+            if worst <= low or not crossing.size:
                 break
-            found, other = _around(flow, t, trees, load, each, crossing)
+            found, other = _around(flow, t, trees, load, each, crossing, worst / (SPLIT * LINK_NS))
             now = float((other * each).max(initial=0.0))
             if now >= worst:
                 break
@@ -68,6 +75,19 @@ class LoadAware:
 def link_ns(topology: Topology) -> NDArray[np.float64]:
     """Nanoseconds that each link takes for a packet: float64 (chips, 6)."""
     return np.where(topology.between, LINK_NS_BETWEEN, LINK_NS)
+
+
+def bound(flow: Flow, topology: Topology) -> float:
+    """Nanoseconds that the busiest link takes at least: what leaves or enters a chip, spread over all of its links."""
+    n = topology.chips
+    rate = np.where(topology.neighbour >= 0, 1.0 / link_ns(topology), 0.0).sum(axis=1)
+    source = np.repeat(np.arange(flow.sources), np.diff(flow.start))
+    source, there = np.divmod(np.unique(source * n + flow.to_chip), n)
+    leaves = there != flow.chip[source]
+    into = np.bincount(there[leaves], flow.packets[source[leaves]], n)
+    sends = np.unique(source[leaves])
+    out = np.bincount(flow.chip[sends], flow.packets[sends], n)
+    return float((np.maximum(out, into)[rate > 0] / rate[rate > 0]).max(initial=0.0))
 
 
 def link_packets(trees: Trees, packets: NDArray[np.float64], chips: int) -> NDArray[np.float64]:
@@ -128,23 +148,38 @@ def _over(trees: Trees, busy: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _around(
     flow: Flow, t: Topology, trees: Trees, load: NDArray[np.float64], each: NDArray[np.float64],
-    which: NDArray[np.int64],
+    which: NDArray[np.int64], most: float,
 ) -> tuple[Trees, NDArray[np.float64]]:
-    """Some trees grown anew, one by one, each around what the others load."""
+    """Some trees grown anew, group by group, each around what the others load."""
     from . import kernels
 
     load = load.copy()
     parts = []
-    for s in which[np.argsort(-flow.packets[which], kind="stable")]:
-        one = np.array([s])
-        kernels.loads(trees.start, trees.chip, trees.route, flow.packets, load, one, -1.0)
+    for some in _alike(flow, which, most):
+        kernels.loads(trees.start, trees.chip, trees.route, flow.packets, load, some, -1.0)
         time = load * each
         cost = each * (1.0 + 8.0 * (time / max(float(time.max()), 1e-30)) ** 4)
-        start, chip, route, arrives, cut_off = kernels.grow(_net(t), _targets(flow), one, cost, kernels.SEARCH, 256)
+        start, chip, route, arrives, cut_off = kernels.grow(_net(t), _targets(flow), some, cost, kernels.SEARCH, 256)
         _refuse(t, cut_off)
-        kernels.loads(start, chip, route, flow.packets[one], load, np.zeros(1, np.int64), 1.0)
-        parts.append((int(s), chip, route, arrives))
+        kernels.loads(start, chip, route, flow.packets[some], load, np.arange(some.size), 1.0)
+        for s, a, b in zip(some.tolist(), start, start[1:], strict=False):
+            parts.append((s, chip[a:b], route[a:b], arrives[a:b]))
     return _replaced(trees, parts), load
+
+
+def _alike(flow: Flow, which: NDArray[np.int64], most: float) -> list[NDArray[np.int64]]:
+    """Sources in groups that begin at one chip, reach the same chips and send at most so many packets in all, those of
+    the busiest sources first: grown together their trees are alike, and their entries merge."""
+    groups: dict[tuple[int, bytes], list[int]] = {}
+    for s in which.tolist():
+        there = np.unique(flow.to_chip[flow.start[s] : flow.start[s + 1]])
+        groups.setdefault((int(flow.chip[s]), there.tobytes()), []).append(s)
+    found = []
+    for sources in groups.values():
+        some = np.array(sources)
+        part = (np.cumsum(flow.packets[some]) - flow.packets[some]) // max(most, 1e-30)
+        found += np.split(some, np.flatnonzero(np.diff(part)) + 1)
+    return sorted(found, key=lambda some: (-float(flow.packets[some].max()), int(some[0])))
 
 
 def _replaced(trees: Trees, parts: list[tuple[int, Any, Any, Any]]) -> Trees:
