@@ -9,9 +9,9 @@ slice. Both sides lay the net on the same number of boards of 48 chips, with 148
 per net and side: seconds to place and route, hops (links from a source to each chip that it must reach, along its
 tree), entries ahead of and after minimising with the seconds it took, the worst chip's entries, the load of the
 busiest link (nanoseconds of packets per tick: 16 ns a packet on a board, 48 ns between boards), and the bound that no
-router can go below with s2nir's placement. Times are medians of --runs, compiled code warm; what takes over five seconds is
-run once. --placers compares placements with NearestNeighbour() (metis and kahip need pymetis and kahip of PyPI).
---json FILE writes the figures.
+router can go below with s2nir's placement. Times are medians of --runs, compiled code warm; what takes over five
+seconds is run once. --placers compares placements with NearestNeighbour() (metis and kahip need pymetis and kahip of
+PyPI). --json FILE writes the figures.
 """
 
 from __future__ import annotations
