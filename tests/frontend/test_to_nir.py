@@ -41,9 +41,12 @@ def test_random_networks_load_or_are_refused_and_come_back_the_same(tmp_path_fac
         contract_report(drawn[0], **drawn[1])
         try:
             back = to_nir(graph)
-        except UnsupportedError as error:  # a shape that was repaired on loading, as only dimensions of size 1 are
+        except UnsupportedError as error:
+            # a shape that was repaired on loading, as only dimensions of size 1 are; or a convolution behind a Delay of
+            # several delays, which is a matrix for each of them, and a matrix leads onto a row
             assert error.rule == "to-nir-shape"
-            assert any(1 in p.shape and len(p.shape) > 1 for p in graph.populations)
+            delayed = any(isinstance(q.connection, Sparse) and len(graph[q.target].shape) > 1 for q in graph.projections)
+            assert delayed or any(1 in p.shape and len(p.shape) > 1 for p in graph.populations)
             return
         assert load(back).digest == graph.digest
         nir.write(path, back)
