@@ -2,7 +2,8 @@
 
     python pacman_run.py NET.npz BOARDS COMPRESSOR[,COMPRESSOR] > figures.json
 
-NET.npz holds start, target (who sends to whom, by slice), atoms and packets. One application vertex per slice.
+NET.npz holds start, target (who sends to whom, by slice), atoms and packets. One application vertex per slice. A
+line of figures is written once all is routed, and one after each compressor, with all so far.
 """
 
 import json
@@ -104,6 +105,7 @@ def main():
         boards_of[chip.x, chip.y] = [chip.nearest_ethernet_x, chip.nearest_ethernet_y]
     found["board"] = [[x, y, *b] for (x, y), b in boards_of.items()]
     found["size"] = [machine.width, machine.height]
+    print(json.dumps(found), flush=True)
     for name in wanted:
         set_config("Mapping", "router_table_compress_as_far_as_possible", "True")
         begin = time.perf_counter()
@@ -111,7 +113,7 @@ def main():
         found[f"compress_s {name}"] = time.perf_counter() - begin
         found[f"entries {name}"] = small.get_total_number_of_entries()
         found[f"entries_worst {name}"] = max(t.number_of_entries for t in small.routing_tables)
-    print(json.dumps(found))
+        print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":
