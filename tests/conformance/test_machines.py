@@ -19,7 +19,16 @@ from conformance.test_random_graphs import WITH_RULES, schemes, whole_way
 from oracles import hearing, way
 from real import graph, needs_shared
 from s2nir.emulate import program
-from s2nir.mapping import Annealing, Curve, DimensionOrder, LoadAware, NearestNeighbour, OrderedCovering, Sequential
+from s2nir.mapping import (
+    Annealing,
+    Curve,
+    DimensionOrder,
+    Exchange,
+    LoadAware,
+    NearestNeighbour,
+    OrderedCovering,
+    Sequential,
+)
 from strategies import nir_graphs
 
 TESTS = Path(__file__).parents[1]
@@ -32,8 +41,8 @@ MACHINES = {
         s2nir.SpiNNaker2(boards=1, reserved=FEW), seed=1, cores=0.1, links=0.15, chips=0.05)),
     "default routes": s2nir.SpiNNaker2(boards=3, reserved=FEW + 2, default_routes=True),
 }
-PLACERS = {"sequential": Sequential(), "curve": Curve(), "annealing": Annealing(moves=20)}
-ROUTERS = {"dimension order": DimensionOrder(), "nearest": NearestNeighbour(), "load": LoadAware(rounds=4)}
+PLACERS = {"sequential": Sequential(), "curve": Curve(), "annealing": Annealing(moves=20), "exchange": Exchange()}
+ROUTERS = {"dimension order": DimensionOrder(), "nearest": NearestNeighbour(), "load": LoadAware(rounds=4, enough=1)}
 MINIMISERS = {**{n: n for n in ("none", "neighbours", "ordered_covering", "expand")}, "any": OrderedCovering()}
 ROWS = {n: n for n in ("sram", "compact", "dram")}
 CHOICES = {"machine": MACHINES, "place": PLACERS, "route": ROUTERS, "minimise": MINIMISERS, "rows": ROWS}
@@ -140,9 +149,11 @@ def test_a_chip_that_is_cut_off_is_refused(route):
     board = s2nir.SpiNNaker2(boards=1, reserved=151, faults=s2nir.Faults(links=[((0, 1), n) for n in range(6)]))
     graph = s2nir.load(_layer(4, 40), dt=1e-3, reset="subtract")
     network = s2nir.quantize(graph)
+    s2nir.compile(network, machine=board, partition=s2nir.Partition(slices=20))  # on the other chips
     said = r"no way of live links joins 1 chip\(s\), \(0, 1\), to the others"
     with pytest.raises(s2nir.S2NirError, match=said) as caught:
-        s2nir.compile(network, machine=board, route=ROUTERS[route], partition=s2nir.Partition(slices=20))
+        s2nir.compile(network, machine=board, route=ROUTERS[route], place=Curve(),
+                      partition=s2nir.Partition(slices=20))
     assert caught.value.rule == "cut-off"
 
 

@@ -16,11 +16,24 @@ from s2nir import Faults, Partition, SpiNNaker2
 from s2nir.cost import expected
 from s2nir.graph import Loops
 from s2nir.machine import Application
-from s2nir.mapping import Annealing, DimensionOrder, Expand, LoadAware, OrderedCovering, Sequential, demand, lay, wire
+from s2nir.mapping import (
+    Annealing,
+    Curve,
+    DimensionOrder,
+    Exchange,
+    Expand,
+    LoadAware,
+    OrderedCovering,
+    Sequential,
+    demand,
+    lay,
+    wire,
+)
 from strategies import nir_graphs
 
 NAMES = {f.__name__: f for f in (
-    Partition, SpiNNaker2, Faults, Annealing, DimensionOrder, Expand, LoadAware, OrderedCovering, Sequential)}
+    Partition, SpiNNaker2, Faults, Annealing, Curve, DimensionOrder, Exchange, Expand, LoadAware, OrderedCovering,
+    Sequential)}
 MACHINES = [SpiNNaker2(), SpiNNaker2(boards=1, reserved=148), SpiNNaker2(boards=3, reserved=150)]
 
 
@@ -125,7 +138,7 @@ def test_cycles_and_fifo_by_hand():
     assert by_name(s2nir.explain(network(100, 50), ticks=10, rates={"in": 0.25}))["spike_list"].used == 64 + 40 * 26
 
 
-FEW = SpiNNaker2(boards=1, reserved=140, router_entries=12)
+FEW = SpiNNaker2(boards=1, reserved=140, router_entries=8)
 CUT = SpiNNaker2(boards=1, reserved=151, faults=Faults(links=[((0, 1), n) for n in range(6)]))
 REFUSED = {
     "too many cores": ("cores", lambda: network(20, 40), {"machine": SpiNNaker2(reserved=145),
@@ -134,7 +147,8 @@ REFUSED = {
         "machine": SpiNNaker2(boards=1, reserved=151), "window": 8_000}),
     "overfull routers": ("entries", lambda: network(200, 300), {"machine": FEW, "partition": Partition(slices=60)}),
     "a neuron that does not fit": ("sram", lambda: network(2600, 3), {"machine": SpiNNaker2()}),
-    "cut off": ("ways", lambda: network(20, 40), {"machine": CUT, "partition": Partition(slices=20)}),
+    "cut off": ("ways", lambda: network(20, 40), {"machine": CUT, "partition": Partition(slices=20), "place": Curve()}),
+    "cut off, no core to spare": ("ways", lambda: network(24, 24), {"machine": CUT, "partition": Partition(slices=24)}),
     "relays": ("relays", lambda: skips(), {"machine": SpiNNaker2(), "max_relays": 1}),
 }
 
@@ -173,7 +187,7 @@ def test_where_it_is_too_much_is_said():
     fan = np.count_nonzero(net.projections[0].connection.weight, axis=1).max()
     first = s2nir.explain(net).first
     assert (first.population, first.used, first.allowed) == ("a", 64 + 48 + 28 * fan, 67_328)
-    cut = s2nir.explain(network(20, 40), machine=CUT, partition=Partition(slices=20))
+    cut = s2nir.explain(network(24, 24), machine=CUT, partition=Partition(slices=24))
     assert cut.first.where == "(0, 1)"
     cores = s2nir.explain(network(20, 40), machine=SpiNNaker2(reserved=145), partition=Partition(slices=10))
     assert (cores.first.used, cores.first.allowed) == (20, 7)
@@ -275,7 +289,7 @@ def test_limits_print_the_same_and_are_plain_values():
     assert facts == a.to_dict()
     assert facts["first"]["name"] == "cores"
     assert facts["remedy"]["flag"] == a.remedy.flag
-    cut = s2nir.explain(network(20, 40), machine=CUT, partition=Partition(slices=20)).to_dict()
+    cut = s2nir.explain(network(24, 24), machine=CUT, partition=Partition(slices=24)).to_dict()
     assert cut["first"]["share"] is None
 
 

@@ -12,7 +12,7 @@ from oracles import way
 from report.nets import spikes, two_layers
 from s2nir.cost import expected, traffic
 from s2nir.machine import LINK_NAMES
-from s2nir.mapping import DimensionOrder
+from s2nir.mapping import Curve, DimensionOrder
 
 BOARD = s2nir.SpiNNaker2(boards=1, reserved=149)
 MACHINES = {
@@ -73,7 +73,7 @@ def test_every_link_router_and_core_is_the_walk_of_every_event(made):
 
 
 def test_time_is_packets_times_what_a_packet_takes():
-    run = _made(s2nir.SpiNNaker2(boards=3, reserved=151))
+    run = _made(s2nir.SpiNNaker2(boards=3, reserved=151), place=Curve())
     found = traffic(run)
     t = run.image.machine.topology
     on, off = found.links.worst[~t.between], found.links.worst[t.between]

@@ -263,7 +263,23 @@ def test_enough_leaves_the_trees_as_they_are():
 def test_sources_that_reach_the_same_chips_move_together():
     """24 sources of one chip and one target chip: an eighth of the load moves at once, three sources."""
     machine, flow = crossing(24)
-    trees = LoadAware(rounds=1)(flow, machine)
+    trees = LoadAware(rounds=1, enough=1)(flow, machine)
     way = [tuple(trees.chip[trees.start[s] : trees.start[s + 1]].tolist()) for s in range(24)]
     assert all(len(set(way[s : s + 3])) == 1 for s in range(0, 24, 3))
     assert len(set(way)) > 1
+
+
+def test_every_chip_that_is_cut_off_is_named():
+    """A chip alone, and two that are joined by the one link between them."""
+    links = [(chip, n) for chip in ((0, 1), (7, 6), (7, 7)) for n in range(6)
+             if (chip, n) not in (((7, 6), 2), ((7, 7), 5))]
+    machine = s2nir.SpiNNaker2(boards=1, reserved=151, faults=s2nir.Faults(links=links))
+    t = machine.topology
+    assert t.chip[t.cut_off].tolist() == [[0, 1], [7, 6], [7, 7]]
+    assert s2nir.SpiNNaker2(boards=1).topology.cut_off.size == 0
+    assert s2nir.SpiNNaker2().topology.cut_off.size == 0
+    number = {c: i for i, c in enumerate(machine.coordinates)}
+    flow = Flow(chip=np.array([number[7, 6]]), start=np.array([0, 1]), to_chip=np.array([number[0, 0]]),
+                to_pe=t.pe[:1], packets=np.ones(1))
+    with pytest.raises(s2nir.S2NirError, match=r"joins 3 chip\(s\), \(0, 1\), \(7, 6\), \(7, 7\), to the others"):
+        NearestNeighbour()(flow, machine)

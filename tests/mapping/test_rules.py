@@ -159,7 +159,7 @@ def test_a_population_that_hears_nothing_is_mapped():
 
 @pytest.mark.parametrize(("wrong", "said"), [
     ({"machine": "board"}, "machine: found a str, needed a SpiNNaker2"),
-    ({"place": "curve"}, r"place: found 'curve', needed one of s2nir\.mapping, such as Curve\(\)"),
+    ({"place": "curve"}, r"place: found 'curve', needed one of s2nir\.mapping, such as Exchange\(\)"),
     ({"route": s2nir.mapping.LoadAware}, "route: found <class"),
     ({"minimise": None}, "minimise: found None"), ({"partition": 0.5}, "partition: found a float"),
     ({"rates": "x"}, "rates: found a str"), ({"rates": {"in": None}}, "rates: found None for in"),

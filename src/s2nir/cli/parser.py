@@ -26,7 +26,7 @@ APPLICATIONS = (
     "lif_compact", "lif_curr_exp_compact", "lif_dram", "lif_curr_exp_dram",
 )
 BOARD = "py-spinnaker2"
-PLACERS = ("sequential", "curve", "annealing")
+PLACERS = ("sequential", "curve", "exchange", "annealing")
 ROUTERS = ("dimension", "nearest", "load")
 MINIMISERS = ("auto", "none", "neighbours", "ordered_covering", "expand", "fewest")
 BENCHMARKS = ("dvs-gesture", "nmnist")
@@ -229,8 +229,8 @@ def _compile_flags(command: argparse.ArgumentParser) -> None:
     group.add_argument("--share", type=_share, metavar="SHARE", help="neurons per core, as a share of what fits "
                        "(default 1)")
     group.add_argument("--faults", metavar="FILE", help="JSON of dead cores, chips, links and routers")
-    group.add_argument("--place", choices=PLACERS, help="slices to cores (default: curve on several chips)")
-    group.add_argument("--route", choices=ROUTERS, default="nearest", help="multicast trees (default nearest)")
+    group.add_argument("--place", choices=PLACERS, help="slices to cores (default: exchange on several chips)")
+    group.add_argument("--route", choices=ROUTERS, default="load", help="multicast trees (default load)")
     group.add_argument("--minimise", choices=MINIMISERS, default="auto", help="smaller routing tables "
                        "(default auto: where a router would overflow)")
     group.add_argument("--copies", type=_copies, metavar="fill|N", help="copies of the network, each with "

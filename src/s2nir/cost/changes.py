@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-import numpy as np
-
 from ..machine import SRAM_DATA, WINDOW_NEW, Faults, SpiNNaker2
 from ..mapping import (
     Annealing,
     Curve,
     DimensionOrder,
+    Exchange,
     Expand,
     LoadAware,
     NearestNeighbour,
@@ -55,7 +54,7 @@ def changes(choice: Choice, found: Survey, over: set[str]) -> Iterator[Change | 
     if ENTRIES in over:
         yield from _tables(choice)
     if found.laid is not None and found.laid.topology.chips > 1 and over & {ENTRIES, LINK, WAYS}:
-        yield from _ways(choice)
+        yield from _ways(choice, over)
     if WAYS in over:
         yield from _given_up(choice)
     p = choice.partition
@@ -89,13 +88,16 @@ def _tables(choice: Choice) -> Iterator[Change]:
             yield Change(words=f"minimise={type(made).__name__}()", flag="", choice=replace(choice, minimise=made))
 
 
-def _ways(choice: Choice) -> Iterator[Change]:
-    for name, place in (("curve", Curve()), ("annealing", Annealing()), ("sequential", Sequential())):
-        if place != (choice.place or Curve()):
+def _ways(choice: Choice, over: set[str]) -> Iterator[Change]:
+    for name, place in (("exchange", Exchange()), ("curve", Curve()), ("annealing", Annealing()),
+                        ("sequential", Sequential())):
+        if place != (choice.place or Exchange()):
             yield Change(words=f"place={type(place).__name__}()", flag=f"--place {name}",
                          choice=replace(choice, place=place))
-    for name, route in (("nearest", NearestNeighbour()), ("dimension", DimensionOrder()), ("load", LoadAware())):
-        if route != (choice.route or NearestNeighbour()):
+    if WAYS in over:  # no tree reaches a chip that is cut off
+        return
+    for name, route in (("load", LoadAware()), ("nearest", NearestNeighbour()), ("dimension", DimensionOrder())):
+        if route != (choice.route or LoadAware()):
             yield Change(words=f"route={type(route).__name__}()", flag=f"--route {name}",
                          choice=replace(choice, route=route))
 
@@ -103,16 +105,8 @@ def _ways(choice: Choice) -> Iterator[Change]:
 def _given_up(choice: Choice) -> Iterator[Change]:
     """The machine without the chips that no live links lead to from most others."""
     t, f = choice.machine.topology, choice.machine.faults
-    part = np.arange(t.chips)
-    while True:  # each chip takes the lowest number among its neighbours until nothing changes
-        near = np.where(t.neighbour >= 0, part[t.neighbour], t.chips)
-        lower = np.minimum(part, near.min(axis=1))
-        if (lower == part).all():
-            break
-        part = lower
-    lost = np.flatnonzero(part != np.bincount(part).argmax())
-    if lost.size:
-        chips = tuple((int(x), int(y)) for x, y in t.chip[lost])
+    chips = tuple((int(x), int(y)) for x, y in t.chip[t.cut_off])
+    if chips:
         machine = replace(choice.machine, faults=Faults(
             cores=f.cores, chips=(*f.chips, *chips), links=f.links, routers=f.routers))
         said = ", ".join(map(str, chips[:4])) + (", ..." if len(chips) > 4 else "")

@@ -40,6 +40,17 @@ class Topology:
     def chips(self) -> int:
         return int(self.chip.shape[0])
 
+    @property
+    def cut_off(self) -> NDArray[np.int64]:
+        """Chips that no way of live links joins to most others."""
+        part = np.arange(self.chips)
+        while True:  # each chip takes the lowest number among its neighbours until nothing changes
+            near = np.where(self.neighbour >= 0, part[self.neighbour], self.chips)
+            lower = np.minimum(part, near.min(axis=1, initial=self.chips))
+            if (lower == part).all():
+                return np.flatnonzero(part != np.bincount(part).argmax())
+            part = lower
+
 
 def boards(n: int) -> tuple[dict[Chip, int], tuple[int, int] | None]:
     """Chips by the board they are on, and the size of the torus: one board alone, or triads on a torus.

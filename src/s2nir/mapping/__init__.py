@@ -12,7 +12,7 @@ from .layout import Descriptor, Geometry, Regions, regions, unpack_conv_entry, u
 from .minimise import Expand, Fewest, OrderedCovering, neighbours
 from .net import Net, net
 from .partition import Partition
-from .place import PLACERS, Annealing, Curve, Sequential
+from .place import PLACERS, Annealing, Curve, Exchange, Sequential
 from .placement import Placement, lay, put
 from .placement import cut as cut_slices
 from .route import ROUTERS, DimensionOrder, Flow, LoadAware, NearestNeighbour, Trees, link_ns, link_packets
@@ -31,6 +31,7 @@ __all__ = [
     "Curve",
     "Descriptor",
     "DimensionOrder",
+    "Exchange",
     "Expand",
     "Fewest",
     "Flow",

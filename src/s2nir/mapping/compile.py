@@ -73,7 +73,7 @@ def compile(
     max_relays : relay populations allowed
     window : bytes of data memory per core, in place of the application's own (67,328; the older map has 44,992)
     place, allot, route : how slices come to cores, keys and trees; by default, on one chip in their order and largest
-        blocks first, on several along a curve, keys by chip, and trees by NearestNeighbour
+        blocks first, on several by Exchange and keys by chip; trees by LoadAware
     minimise : "auto" (ordered covering where a router would overflow), "none", "neighbours", "ordered_covering", or a
         Minimise
     into : a folder that the image is written to as it is made, so that its memories need not stay in memory; it is
@@ -131,8 +131,8 @@ def refuse_unfit(machine: Any, partition: Any, place: Any, allot: Any, route: An
     """
     needs(machine, SpiNNaker2, "machine", "Make one with s2nir.SpiNNaker2(boards=1).")
     needs(partition or Partition(), Partition, "partition", "Make one with s2nir.Partition(share=0.5).")
-    for name, value, such in (("place", place, "Curve()"), ("allot", allot, "ByChip()"),
-                              ("route", route, "NearestNeighbour()"), ("minimise", minimise, "OrderedCovering()")):
+    for name, value, such in (("place", place, "Exchange()"), ("allot", allot, "ByChip()"),
+                              ("route", route, "LoadAware()"), ("minimise", minimise, "OrderedCovering()")):
         text = name == "minimise" and isinstance(value, str)
         if isinstance(value, type) or not (text or callable(value) or (value is None and name != "minimise")):
             raise InputError(f"{name}: found {value!r}, needed one of s2nir.mapping, such as {such}")

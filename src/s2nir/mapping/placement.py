@@ -18,7 +18,7 @@ from .keys import Allot, ByChip, KeyBlock, LargestFirst
 from .keys import check as check_keys
 from .net import Net, net
 from .partition import Partition
-from .place import Core, Curve, Place, Sequential, rank, refuse_too_many
+from .place import Core, Place, rank, refuse_too_many, usual
 from .wiring import Wiring
 
 ROUNDS = 8  # of cuts that know each other
@@ -126,7 +126,7 @@ def put(
     """
     refuse_too_many(joined.slices, machine)
     one = machine.topology.chips == 1
-    chip, pe = (place or (Sequential() if one else Curve()))(joined, machine)
+    chip, pe = (place or usual(machine))(joined, machine)
     where = machine.coordinates
     return Placement(
         network=network,

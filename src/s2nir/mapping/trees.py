@@ -13,7 +13,7 @@ from ..machine import LINKS, PES
 from ..values import Noun, freeze_fields
 from .boxes import Slice
 from .placement import Placement
-from .route import Flow, NearestNeighbour, Route, Trees
+from .route import Flow, LoadAware, Route, Trees
 
 SENT = 1 << 24  # neurons x slices that packets are sent of at once, in the check
 ROUTERS = 1 << 17  # route words taken apart at once
@@ -52,7 +52,7 @@ def grow(placement: Placement, route: Route | None = None) -> RouteTrees:
         placement=placement.digest,
         slices=placement.net.slices,
         chip=placement.machine.topology.chip,
-        trees=(route or NearestNeighbour())(flow(placement), placement.machine),
+        trees=(route or LoadAware())(flow(placement), placement.machine),
     )
 
 

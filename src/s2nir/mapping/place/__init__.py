@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from ...machine import SpiNNaker2
 from .annealing import Annealing
 from .curve import Curve, rank
 from .exchange import Exchange
@@ -10,6 +11,12 @@ from .sequential import Core, Place, Places, Sequential, refuse_too_many
 PLACERS: dict[str, Callable[[], Place]] = {
     "sequential": Sequential, "curve": Curve, "annealing": Annealing, "exchange": Exchange
 }
+
+
+def usual(machine: SpiNNaker2) -> Place:
+    """The placer of a machine where none is asked for."""
+    return Sequential() if machine.topology.chips == 1 else Exchange()
+
 
 __all__ = [
     "PLACERS",
@@ -22,4 +29,5 @@ __all__ = [
     "Sequential",
     "rank",
     "refuse_too_many",
+    "usual",
 ]

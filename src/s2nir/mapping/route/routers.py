@@ -43,12 +43,12 @@ class LoadAware:
     Sources of one chip that reach the same chips move together. What is spread over more links takes more entries.
 
     rounds : at most so many times; near : share of the worst load from which on a link counts as busy
-    enough : stop where the busiest link takes at most so many times the `bound`
+    enough : stop where the busiest link takes at most so many times the `bound`; 1 spreads packets as far as it can
     """
 
     rounds: int = 40
     near: float = 0.9
-    enough: float = 1.0
+    enough: float = 4.0
 
     def __call__(self, flow: Flow, machine: SpiNNaker2) -> Trees:
         from . import kernels
@@ -119,24 +119,16 @@ def _grow(flow: Flow, t: Topology, way_of: int) -> Trees:
 
 
 def _refuse(t: Topology, chip: int) -> None:
-    """Refuse a target that no way leads to: of the two parts of the machine, the smaller one is cut off."""
+    """Refuse a target that no way leads to, naming all chips that are cut off."""
     if chip < 0:
         return
-    part = {chip}
-    ways = [chip]
-    while ways:
-        for there in t.neighbour[ways.pop()].tolist():
-            if there >= 0 and there not in part:
-                part.add(there)
-                ways.append(there)
-    if 2 * len(part) > t.chips:
-        part = set(range(t.chips)) - part
-    said = ", ".join(str(tuple(t.chip[c].tolist())) for c in sorted(part)[:8])
+    part = t.cut_off
+    said = ", ".join(str(tuple(c)) for c in t.chip[part[:8]].tolist())
     raise MappingError(
-        f"no way of live links joins {len(part)} chip(s), {said}{', ...' if len(part) > 8 else ''}, to the others, and "
+        f"no way of live links joins {part.size} chip(s), {said}{', ...' if part.size > 8 else ''}, to the others, and "
         "packets would have to go there. Give them up (Faults(chips=...)), or use a machine with fewer dead links.",
         rule="cut-off",
-        lack=(said, len(part), 0),
+        lack=(said, part.size, 0),
     )
 
 
