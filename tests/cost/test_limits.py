@@ -253,6 +253,17 @@ def test_convolutions_and_a_chain_have_their_resources():
         same_as_the_image(limits, s2nir.compile(net, machine=machine, partition=Partition(slices=6)))
 
 
+def test_rows_are_not_tried_where_convolutions_alone_lead_into_populations():
+    r = np.random.default_rng(0)
+    wide = r.normal(size=(4, 2, 3, 3))
+    parts = [source((2, 12, 12)), lif("a", (4, 12, 12)), lif("b", (3,))]
+    ways = [conv("in", "a", wide, (2, 12, 12), (4, 12, 12), padding=(1, 1)), dense("a", "b", r.normal(size=(3, 576)))]
+    given = {"machine": SpiNNaker2(reserved=150), "window": 2_000}
+    alone = s2nir.explain(s2nir.quantize(graph(parts[:2], ways[:1])), **given)
+    both = s2nir.explain(s2nir.quantize(graph(parts, ways)), **given)
+    assert ["rows" in " ".join(t.change for t in found.tried) for found in (alone, both)] == [False, True]
+
+
 def test_a_link_to_another_board_is_slower():
     net, given = network(60, 60), {"machine": SpiNNaker2(boards=3, reserved=151), "partition": Partition(slices=60)}
     limits, image = s2nir.explain(net, **given), s2nir.compile(net, **given)

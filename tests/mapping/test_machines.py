@@ -58,7 +58,7 @@ def test_faults_take_parts_away():
     number = {c: i for i, c in enumerate(machine.coordinates)}
     assert t.neighbour[number[1, 1], 0] == -1 == t.neighbour[number[2, 1], 3]
     assert t.neighbour[number[2, 2], 1] == -1, "its neighbour has no router"
-    assert "dead: 1 cores, 1 chips, 1 links, 1 routers" in machine.describe()
+    assert "dead: 1 core, 1 chip, 1 link, 1 router" in machine.describe()
 
 
 def test_faults_are_the_same_from_json(tmp_path):

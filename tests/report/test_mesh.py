@@ -42,7 +42,7 @@ def test_one_chip_has_no_mesh():
 
 def test_every_chip_and_every_live_link_is_drawn_once():
     t = made().traffic
-    drawn = Page(str(mesh(t)))
+    drawn = Page(str(mesh(t, FAULTS)))
     assert len(where(drawn.all("path", "chip"))) == t.chip.shape[0] == 47
     live = int(t.there.sum())
     assert len(where(drawn.all("path", "way")) + where(drawn.all("path", "idleway"))) == live
@@ -55,7 +55,7 @@ def test_every_chip_and_every_live_link_is_drawn_once():
 
 def test_links_are_as_wide_as_their_load_and_lie_on_the_side_that_they_lead_to():
     t = made().traffic
-    drawn = Page(str(mesh(t)))
+    drawn = Page(str(mesh(t, FAULTS)))
     middle = np.array([(float(c["cx"]), float(c["cy"])) for c in drawn.all("circle", "touch")])
     width = {}
     for path in drawn.all("path", "way"):
@@ -79,7 +79,7 @@ def _next(chip, n):
 
 
 def test_boards_have_rims():
-    one, three = (Page(str(mesh(made(boards, faults=s2nir.Faults()).traffic))) for boards in (1, 3))
+    one, three = (Page(str(mesh(made(boards, faults=s2nir.Faults()).traffic, s2nir.Faults()))) for boards in (1, 3))
     t = made(1, faults=s2nir.Faults()).traffic
     at = {tuple(c) for c in t.chip.tolist()}
     steps = ((1, 0), (1, 1), (0, 1), (-1, 0), (-1, -1), (0, -1))
@@ -123,3 +123,29 @@ def test_the_chips_that_are_drawn_hear_most():
     drawn = {c: n for c, n in heard.items() if f"per recording, chip ({c[0]}, {c[1]})" in text}
     assert len(drawn) == 4
     assert min(drawn.values()) >= max(n for c, n in heard.items() if c not in drawn)
+
+
+def test_what_is_dead_is_drawn_where_it_is():
+    chip = next(c.chip for c in made().recording.image.cores)
+    used = {c.pe for c in made().recording.image.cores if c.chip == chip}
+    pe = next(p for p in range(148) if p not in used)
+    faults = s2nir.Faults(links=[((3, 3), "E"), ((0, 0), "N")], chips=[(5, 5)], routers=[(7, 7)], cores=[(chip, pe)])
+    report = made(reserved=140, faults=faults)
+    drawn = Page(str(mesh(report.traffic, faults)))
+    middle = {}
+    for g, said in zip(drawn.all("circle", "touch"), (w for w in drawn.words if w.startswith("chip (")), strict=True):
+        x, y = re.match(r"chip \((\d+), (\d+)\)", said).groups()
+        middle[int(x), int(y)] = float(g["cx"]), float(g["cy"])
+    assert len(middle) == 46
+    crosses = re.findall(r"M(-?[\d.]+) (-?[\d.]+)L(-?[\d.]+) (-?[\d.]+)", drawn.all("path", "deadlink")[0]["d"])
+    found = {tuple(np.round([(float(a) + float(c)) / 2, (float(b) + float(d)) / 2], 0)) for a, b, c, d in crosses}
+    assert found == {tuple(np.round(np.mean([middle[a], middle[b]], axis=0), 0)) for a, b in (
+        ((3, 3), (4, 3)), ((0, 0), (0, 1)))}
+    path = drawn.all("path", "deadchip")[0]["d"]
+    assert path.count("Z") == 2
+    assert not Page(str(mesh(made(faults=s2nir.Faults()).traffic, s2nir.Faults()))).all("path", "deadchip")[0].get("d")
+    text = page(report)
+    assert "Crossed in red are dead chips (also those without a router) and dead links" in text
+    assert "dead: 1 core, 1 chip, 2 links, 1 router" in text
+    assert text.count('class="pe dead"') == 2
+    assert "1 dead core" in "".join(drawn.words)

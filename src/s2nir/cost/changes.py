@@ -69,7 +69,7 @@ def changes(choice: Choice, found: Survey, over: set[str]) -> Iterator[Change | 
         yield Ladder(tuple(_cut(choice, tick=p.tick * times) for times in TICKS))
     if over & {CORES, SRAM, ENTRIES}:
         yield Ladder(tuple(_windows(choice)))
-    if over & {CORES, SRAM} and choice.application == "auto":
+    if found.rows and over & {CORES, SRAM} and choice.application == "auto":
         for rows in ("compact", "dram"):
             if choice.machine.rows == "sram":
                 yield Change(words=f'machine=SpiNNaker2(rows="{rows}")', flag=f"--rows {rows}",

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MappingError, S2NirWarning
-from ..graph import Loops
+from ..graph import Conv, Loops
 from ..machine import LINK_NAMES, LINKS, Application, Chip, Faults, SpiNNaker2
 from ..mapping import (
     Net,
@@ -146,11 +146,14 @@ class Choice:
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Survey:
     """resources : each where it is fullest; laid : the machine that they were measured on, a larger one where the
-    slices need it, None where there are no slices; slices : how many there are"""
+    slices need it, None where there are no slices; slices : how many there are
+    rows : whether there are cores that the machine's `rows` bear on, which are those that no convolution leads into
+    """
 
     resources: tuple[Resource, ...]
     laid: SpiNNaker2 | None
     slices: int
+    rows: bool
 
     @property
     def fits(self) -> bool:
@@ -190,6 +193,8 @@ class Surveyor:
         wired = (choice.application, choice.loops, choice.window, choice.machine.rows)
         wiring = self._once(("wire", *wired), lambda: wire(
             self.network, choice.application, choice.loops, 1 << 30, choice.window, choice.machine.rows))
+        conv = {q.target for q in wiring.links if isinstance(q.connection, Conv)}
+        rows = any(q.target not in conv for q in wiring.links)
         relays = Counter(name.rpartition("+")[0] for name, m in wiring.members.items() if m.relay_of is not None)
         found: list[Resource | None] = []
         if relays:
@@ -206,7 +211,7 @@ class Surveyor:
             name, used, allowed = error.lack
             found.append(Resource(
                 name=SRAM, used=used, allowed=allowed, where=f"one neuron of {name}", population=name))
-            return Survey(resources=tuple(r for r in found if r is not None), laid=None, slices=0)
+            return Survey(resources=tuple(r for r in found if r is not None), laid=None, slices=0, rows=rows)
         joined = self._once(("net", *cut), lambda: net(wiring, slices))
         rates = self._rates(wiring)
         held, events = self._once(("demand", *cut), lambda: demand(wiring, slices, choice.ticks, choice.record, rates))
@@ -215,7 +220,8 @@ class Surveyor:
         laid = large_enough(choice.machine, len(joined.slices))
         last = [] if laid is None else self._laid(replace(choice, machine=laid), cut, wiring, slices, taken)
         found += [taken.sram(), taken.fifo(), taken.cycles(), *taken.inputs(choice.ticks), *last]
-        return Survey(resources=tuple(r for r in found if r is not None), laid=laid, slices=len(joined.slices))
+        return Survey(resources=tuple(r for r in found if r is not None), laid=laid, slices=len(joined.slices),
+                      rows=rows)
 
     def _laid(
         self, choice: Choice, cut: tuple[Any, ...], wiring: Wiring, slices: Any, taken: _Taken

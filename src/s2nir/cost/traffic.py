@@ -82,14 +82,19 @@ class Traffic(Noun):
 
     @property
     def packets_per_link(self) -> dict[tuple[tuple[int, int], int], float]:
-        """Packets over each link that has any, by ((x, y), link): all ticks of all recordings."""
+        """Packets over each link that has any, by ((x, y), link), links 0 to 5 as E, NE, N, W, SW, S: all ticks of
+        all recordings."""
         return {
             ((int(self.chip[c, 0]), int(self.chip[c, 1])), int(n)): float(self.links.total[c, n])
             for c, n in zip(*np.nonzero(self.links.total), strict=True)
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The worst of each as plain values; links, routers and the sum over links are None where nothing crosses."""
+        """The worst of each as plain values, of equals the first; None where there are none.
+
+        Of links by the time of their worst tick; of routers, cores that packets come to (worst_core) and cores that
+        they go out from (worst_sender) by the packets of theirs.
+        """
         return {
             "packets_between_chips": self._at(self.between, ()) if self.between.total > 0 else None,
             "worst_link": self._link(), "worst_router": self._router(), "worst_core": self._core(self.cores),

@@ -148,7 +148,8 @@ class Recording:
         return np.asarray((self.program.reach.sent(self.ticks, *self.sent(b)) @ over).toarray())
 
     def packets_per_link(self) -> dict[tuple[tuple[int, int], int], int]:
-        """Packets over each link between chips that has any, by ((x, y), link): all ticks of all recordings."""
+        """Packets over each link between chips that has any, by ((x, y), link), links 0 to 5 as E, NE, N, W, SW, S:
+        all ticks of all recordings."""
         reach, chips = self.program.reach, self.image.machine.coordinates
         sent = np.zeros(reach.classes, np.int64)
         for b in range(self.batch):

@@ -47,7 +47,8 @@ class Faults:
         return any(getattr(self, f.name) for f in fields(self))
 
     def __str__(self) -> str:
-        said = [f"{len(getattr(self, f.name))} {f.name}" for f in fields(self) if getattr(self, f.name)]
+        number = {f.name: len(getattr(self, f.name)) for f in fields(self)}
+        said = [f"{n} {name if n > 1 else name.removesuffix('s')}" for name, n in number.items() if n]
         return "dead: " + ", ".join(said) if said else "no faults"
 
     def to_dict(self) -> dict[str, list[list[Any]]]:

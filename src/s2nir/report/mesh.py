@@ -7,13 +7,14 @@ each chip.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from ..machine import LINK_NAMES, LINKS, STEPS
+from ..machine import LINK_NAMES, LINKS, STEPS, Faults
 from .svg import compact, element, label, picture, short, title
 
 if TYPE_CHECKING:
@@ -26,18 +27,23 @@ WIDTH = 1080.0
 HIGH = math.sqrt(3) / 2  # of a step along y, where one along x is 1: all six neighbours are equally far
 
 
-def mesh(traffic: Traffic) -> Markup:
-    """Chips by the packets that their routers pass, links by the time that they are busy, both in their worst tick."""
-    x, y = traffic.chip[:, 0].astype(np.float64), traffic.chip[:, 1].astype(np.float64)
+def mesh(traffic: Traffic, faults: Faults) -> Markup:
+    """Chips by the packets that their routers pass, links by the time that they are busy, both in their worst tick; and
+    what is dead."""
+    dead = np.array(sorted({*faults.chips, *faults.routers}), np.float64).reshape(-1, 2)
+    x, y = np.concatenate([traffic.chip, dead]).T
     across, up = x - y / 2, y * HIGH
     scale = min(WIDTH / (float(np.ptp(across)) + 1.6), 96.0)
     middle = np.stack([(across - across.min() + 0.8) * scale, (float(up.max()) - up + 0.75) * scale], axis=1)
+    middle, gone = middle[: len(traffic.chip)], middle[len(traffic.chip) :]
     routers, links = _levels(traffic.routers.worst), _levels(traffic.link_time)
     parts = [_chips(middle, routers == level, scale, level) for level in range(LEVELS + 1)]
     parts.append(_rims(traffic, middle, scale))
     parts += [_links(middle, links, traffic.there, scale, level) for level in range(LEVELS + 1)]
+    parts += [_dead_chips(gone, scale), _dead_links(traffic, faults, middle, scale)]
     if len(middle) <= WORDED:
-        parts += [_words(traffic, c, middle[c], scale) for c in range(len(middle))]
+        idle = Counter(chip for chip, _ in faults.cores)
+        parts += [_words(traffic, c, middle[c], scale, idle) for c in range(len(middle))]
     wide = (float(np.ptp(across)) + 1.6) * scale
     return picture(wide, (float(np.ptp(up)) + 1.5) * scale, parts, f"packets over the links of {len(middle)} chips",
                    "mesh")
@@ -92,7 +98,31 @@ def _links(
     )
 
 
-def _words(traffic: Traffic, c: int, middle: NDArray[np.float64], scale: float) -> Markup:
+def _dead_chips(middle: NDArray[np.float64], scale: float) -> Markup:
+    """Hexagons that are crossed."""
+    radius = 0.955 * scale / math.sqrt(3)
+    path = "".join(
+        "M" + "L".join(_corner(m, k, radius) for k in range(6)) + "Z"
+        + "".join(f"M{_corner(m, k, radius)}L{_corner(m, k + 3, radius)}" for k in range(3)) for m in middle
+    )
+    return element("path", d=path or None, class_="deadchip")
+
+
+def _dead_links(traffic: Traffic, faults: Faults, middle: NDArray[np.float64], scale: float) -> Markup:
+    """A cross where two live chips meet."""
+    at = {(int(a), int(b)): i for i, (a, b) in enumerate(traffic.chip)}
+    path = []
+    for chip, n in faults.links:
+        if chip in at:
+            turn, (x, y) = math.radians(60 * n), middle[at[chip]].tolist()
+            x, y, arm = x + 0.5 * scale * math.cos(turn), y - 0.5 * scale * math.sin(turn), 0.09 * scale
+            path += [f"M{short(x - arm)} {short(y - s * arm)}L{short(x + arm)} {short(y + s * arm)}" for s in (1, -1)]
+    return element("path", d="".join(path) or None, class_="deadlink")
+
+
+def _words(
+    traffic: Traffic, c: int, middle: NDArray[np.float64], scale: float, idle: Counter[tuple[int, int]]
+) -> Markup:
     x, y = traffic.chip[c].tolist()
     lines = [f"chip ({x}, {y}), board {int(traffic.board[c])}",
              f"router: {traffic.routers.mean[c]:,.2f} packets per tick, {traffic.routers.worst[c]:,.0f} in the worst"]
@@ -102,9 +132,12 @@ def _words(traffic: Traffic, c: int, middle: NDArray[np.float64], scale: float) 
                          f"{traffic.links.worst[c, n]:,.0f} in the worst, {traffic.link_share[c, n]:.3%} of the tick")
         elif not traffic.there[c, n]:
             lines.append(f"{LINK_NAMES[n]}: no link")
+    if idle[x, y]:
+        lines.append(f"{idle[x, y]} dead cores" if idle[x, y] > 1 else "1 dead core")
     said = compact(float(traffic.routers.worst[c]))
     parts = [element("circle", cx=float(middle[0]), cy=float(middle[1]), r=0.45 * scale, class_="touch"),
              title("\n".join(lines))]
     if scale >= 40:
-        parts.append(label(float(middle[0]), float(middle[1]) + 4, said, "chipword", "middle"))
+        parts.append(label(float(middle[0]), float(middle[1]) + 1, said, "chipword", "middle"))
+        parts.append(label(float(middle[0]), float(middle[1]) + 14, f"{x}, {y}", "chipname", "middle"))
     return element("g", *parts)

@@ -39,6 +39,7 @@ def page(report: Report) -> str:
 
 def _context(report: Report) -> dict[str, Any]:
     facts = report.to_dict()
+    faults = report.recording.image.machine.faults
     names = [p.name for p in report.recording.image.populations]
     place = {name: i for i, name in enumerate(names)}
     return {
@@ -51,10 +52,11 @@ def _context(report: Report) -> dict[str, Any]:
         "hue": {n: hue(i) for n, i in place.items()},
         "legend": names[:LISTED],
         "unlisted": max(0, len(names) - LISTED),
-        "placements": [(chip, _placement(facts, place, chip)) for chip in _chips(report)],
-        "heat": [(chip, _heat(facts, chip)) for chip in _chips(report)],
+        "placements": [(chip, _placement(facts, place, chip, _dead(report, chip))) for chip in _chips(report)],
+        "heat": [(chip, _heat(facts, chip, _dead(report, chip))) for chip in _chips(report)],
         "used_chips": len({c.chip for c in report.recording.image.cores}),
-        "mesh": mesh(report.traffic) if report.traffic.chip.shape[0] <= DRAWN else None,
+        "mesh": mesh(report.traffic, faults) if report.traffic.chip.shape[0] <= DRAWN else None,
+        "faults": faults,
         "machine_chips": report.traffic.chip.shape[0],
         "between": between(facts["traffic"]),
         "heat_top": _hottest(facts),
@@ -91,8 +93,15 @@ def _of(facts: dict[str, Any], chip: tuple[int, int]) -> list[dict[str, Any]]:
     return [c for c in facts["traffic"]["cores"] if tuple(c["chip"]) == chip]
 
 
-def _placement(facts: dict[str, Any], place: dict[str, int], chip: tuple[int, int]) -> Markup:
-    cells = {}
+def _dead(report: Report, chip: tuple[int, int]) -> dict[int, Cell]:
+    faults = report.recording.image.machine.faults
+    return {pe: Cell(box="dead", title=f"PE {pe}: dead") for at, pe in faults.cores if at == chip}
+
+
+def _placement(
+    facts: dict[str, Any], place: dict[str, int], chip: tuple[int, int], dead: dict[int, Cell]
+) -> Markup:
+    cells = dict(dead)
     for c in _of(facts, chip):
         n = place[c["population"]]
         cells[c["pe"]] = Cell(
@@ -106,8 +115,8 @@ def _hottest(facts: dict[str, Any]) -> float:
     return max((c["packets"] for c in facts["traffic"]["cores"]), default=0.0)
 
 
-def _heat(facts: dict[str, Any], chip: tuple[int, int]) -> Markup:
-    cells, most = {}, _hottest(facts)
+def _heat(facts: dict[str, Any], chip: tuple[int, int], dead: dict[int, Cell]) -> Markup:
+    cells, most = dict(dead), _hottest(facts)
     for c in _of(facts, chip):
         share = c["packets"] / most if most else 0.0
         cells[c["pe"]] = Cell(
