@@ -5,14 +5,15 @@
     python benchmarks/mapping.py --placers curve,annealing,exchange,metis,kahip --nets "small world of 5,000"
 
 PACMAN (PyPI SpiNNaker_PACMAN 1!7.4.1, by `pip install "SpiNNaker_PACMAN==1!7.4.1"`) gets one application vertex per
-slice. Both sides lay the net on the same number of boards of 48 chips, with 148 application cores each chip. Prints,
-per net and side: seconds to place and route, hops (links from a source to each chip that it must reach, along its
-tree), entries ahead of and after minimising with the seconds it took, the worst chip's entries, the load of the
-busiest link (nanoseconds of packets per tick: 16 ns a packet on a board, 48 ns between boards), and the bound that no
-router can go below with s2nir's placement. Times are medians of --runs, compiled code warm; what takes over five
-seconds is run once. PACMAN is ended after --limit seconds a net, and what it has by then counts. --placers compares
-placements with NearestNeighbour() (metis and kahip need pymetis and kahip of PyPI). --json FILE writes the figures;
-nets that FILE holds and this run does not measure stay in it.
+slice. (1!7.0.0, with its NER and Dijkstra routers, takes no cores beyond the 18 of SpiNNaker1: "Processor 109 > 18".)
+Both sides lay the net on the same number of boards of 48 chips, with 148 application cores each chip. Prints, per net
+and side: seconds to place and route, hops (links from a source to each chip that it must reach, along its tree),
+entries ahead of and after minimising with the seconds it took, the worst chip's entries, the load of the busiest link
+(nanoseconds of packets per tick: 16 ns a packet on a board, 48 ns between boards), and the bound that no router can go
+below with s2nir's placement. Times are medians of --runs, compiled code warm; what takes over five seconds is run once.
+PACMAN is ended after --limit seconds a net, and what it has by then counts. --placers compares placements with
+NearestNeighbour() (metis and kahip need pymetis and kahip of PyPI). --json FILE writes the figures; nets that FILE
+holds and this run does not measure stay in it.
 """
 
 from __future__ import annotations
