@@ -68,5 +68,5 @@ def descriptor(memory: NDArray[np.uint8]) -> Descriptor:
     return Descriptor(*(int(w) for w in memory[:64].view("<u4")))
 
 
-def _core_of(first: NDArray[np.int64], neuron: NDArray[np.int64]) -> NDArray[np.int64]:
+def _core_of(first: NDArray[np.int64], neuron: NDArray[Any]) -> NDArray[np.int64]:
     return np.searchsorted(first, neuron, side="right") - 1

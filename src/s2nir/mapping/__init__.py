@@ -1,7 +1,8 @@
 """Network -> MachineImage: slices, cores, keys, trees, tables, memories."""
 
-from .blocks import Found as BlockRows
-from .blocks import read as read_blocks
+from .blocks import places as row_places
+from .blocks import spread
+from .blocks import unpacked as unpack_block_words
 from .boxes import Slice
 from .check import check
 from .compile import compile, headroom, refuse_unfit
@@ -25,7 +26,6 @@ __all__ = [
     "PLACERS",
     "ROUTERS",
     "Annealing",
-    "BlockRows",
     "ByChip",
     "CoreImage",
     "Curve",
@@ -69,10 +69,12 @@ __all__ = [
     "neighbours",
     "net",
     "put",
-    "read_blocks",
     "refuse_unfit",
     "regions",
+    "row_places",
+    "spread",
     "tables",
+    "unpack_block_words",
     "unpack_conv_entry",
     "unpack_geometry",
     "unpack_words",

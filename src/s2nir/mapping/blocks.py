@@ -99,29 +99,61 @@ def _padded(words: NDArray[Any], count: NDArray[np.int64]) -> tuple[NDArray[Any]
     return found, place
 
 
+def places(
+    word: Word, table: NDArray[Any], rows: NDArray[np.uint8], dram: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[Any]] | str:
+    """Key, begin and end of every row, and the words that they are of; or a sentence on why they cannot be read.
+
+    key, begin, end : int64, in the order of the table and of the keys in it; words : uint16 or uint32
+    """
+    each, form = (2, "<u2") if word is Word.COMPACT else (4, "<u4")
+    words = (rows[: rows.size // each * each] if word is Word.COMPACT else dram).view(form)
+    key, offset, n = (table[name].astype(np.int64) for name in ("key", "offset", "count"))
+    head = -(-(n + 1) * each // 4) * 4
+    for bad in np.flatnonzero((offset % 4 != 0) | (offset + head > rows.size))[:1]:
+        return f"the places of slice {int(key[bad]):#x} lie outside the core's rows"
+    row = np.repeat(np.arange(n.size), n)
+    within = np.arange(row.size) - np.repeat(np.cumsum(n) - n, n)
+    place = rows[: rows.size // each * each].view(form)
+    at = offset[row] // each + within
+    begin, end = (place[k].astype(np.int64) for k in (at, at + 1))
+    for bad in np.flatnonzero(end < begin)[:1]:
+        return f"a row of slice {int(key[row[bad]]):#x} lies outside the core's {'rows' if each == 2 else 'DRAM'}"
+    if word is Word.COMPACT:
+        begin, end = (p + ((offset + head) // each)[row] for p in (begin, end))
+    for bad in np.flatnonzero(end > words.size)[:1]:
+        return f"a row of slice {int(key[row[bad]]):#x} lies outside the core's {'rows' if each == 2 else 'DRAM'}"
+    return key[row] + within, begin, end, words
+
+
+def unpacked(word: Word, words: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Target, weight and delay of words; padding is 0 in all three."""
+    held = words.astype(np.int64)
+    if word is Word.COMPACT:
+        return held & 0xFF, _signed(held >> 8), np.zeros_like(held)
+    return held & 0xFFFF, _signed(held >> 24), held >> 16 & 0xFF
+
+
+def spread(begin: NDArray[np.int64], count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Ranges one behind the other: the range of each place, and the place.
+
+    >>> [a.tolist() for a in spread(np.array([4, 9]), np.array([3, 1]))]
+    [[0, 0, 0, 1], [4, 5, 6, 9]]
+    """
+    of = np.repeat(np.arange(count.size), count)
+    return of, begin[of] + np.arange(of.size) - (np.cumsum(count) - count)[of]
+
+
 def read(word: Word, table: NDArray[Any], rows: NDArray[np.uint8], dram: NDArray[np.uint8]) -> Found | str:
     """Every synapse of a core's rows, or a sentence on why they cannot be read."""
-    found: list[list[NDArray[np.int64]]] = [[np.zeros(0, np.int64)] for _ in range(4)]
-    for key, offset, n in (tuple(int(v) for v in e) for e in table.tolist()):
-        each = 2 if word is Word.COMPACT else 4
-        head = -(-(n + 1) * each // 4) * 4
-        if offset % 4 or offset + head > rows.size:
-            return f"the places of slice {key:#x} lie outside the core's rows"
-        place = rows[offset : offset + (n + 1) * each].view("<u2" if each == 2 else "<u4").astype(np.int64)
-        words = rows[offset + head :].view("<u2") if word is Word.COMPACT else dram.view("<u4")
-        if (np.diff(place) < 0).any() or place[-1] > words.size:
-            return f"a row of slice {key:#x} lies outside the core's {'rows' if each == 2 else 'DRAM'}"
-        mine = words[place[0] : place[-1]].astype(np.int64)
-        found[0].append(key + np.repeat(np.arange(n), np.diff(place)))
-        if word is Word.COMPACT:
-            columns = mine & 0xFF, _signed(mine >> 8), np.zeros_like(mine)
-        else:
-            columns = mine & 0xFFFF, _signed(mine >> 24), mine >> 16 & 0xFF
-        for column, values in zip(found[1:], columns, strict=True):
-            column.append(values)
-    key_of, target, weight, delay = (np.concatenate(c) for c in found)
+    found = places(word, table, rows, dram)
+    if isinstance(found, str):
+        return found
+    key, begin, end, words = found
+    of, at = spread(begin, end - begin)
+    target, weight, delay = unpacked(word, words[at])
     live = (weight != 0) | (target != 0) | (delay != 0)
-    return Found(key_of[live], target[live], weight[live], delay[live])
+    return Found(key[of][live], target[live], weight[live], delay[live])
 
 
 def _signed(byte: NDArray[np.int64]) -> NDArray[np.int64]:

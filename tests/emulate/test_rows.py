@@ -1,0 +1,87 @@
+"""Rows to runs and single synapses: nothing is lost, joined twice or moved, whatever the targets are."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import s2nir
+from s2nir.emulate import decode, row_kernels
+from s2nir.mapping import Partition
+
+
+def split(target, weight, delay):
+    """Runs and singles of one source, as lists of (delay, target, weight), holes left out; and their sizes."""
+    target, weight = np.array(target, np.int32), np.array(weight, np.int8)
+    delay = np.array(delay, np.uint8)
+    start, end = np.array([0]), np.array([target.size])
+    row_kernels.order(start, end, target, weight, delay)
+    mark, runs, ones = np.zeros(target.size, np.int8), np.zeros(1, np.int64), np.zeros(1, np.int64)
+    used = row_kernels.marks(start, end, target, delay, mark, runs, ones)
+    r, o = int(runs[0]), int(ones[0])
+    out = [np.zeros(r, np.int32), np.zeros(r, np.int64), np.zeros(r, np.int32), np.zeros(r, np.uint8)]
+    alone = [np.zeros(o, np.int32), np.zeros(o, np.int8), np.zeros(o, np.uint8)]
+    weights = np.full(used + 1, 7, np.int8)
+    weights[1:] = 0
+    zero = np.zeros(1, np.int64)
+    row_kernels.fill(start, end, target, weight, delay, mark, zero, zero, weights, 1, *out, *alone)
+    assert weights[0] == 7
+    found = [(int(d), int(t) + k, int(weights[w + k])) for t, w, n, d in zip(*out, strict=True)
+             for k in range(n) if weights[w + k]]
+    found += [(int(d), int(t), int(w)) for t, w, d in zip(*alone, strict=True)]
+    return found, [int(n) for n in out[2]], o
+
+
+SYNAPSES = st.lists(st.tuples(st.integers(0, 900), st.integers(1, 127), st.integers(0, 2)), max_size=300)
+
+
+@settings(max_examples=300, deadline=None)
+@given(SYNAPSES)
+@example([(5, 100, 0), (5, 100, 0), (6, -1, 0), (7, 2, 0), (8, 3, 0), (9, 3, 0)])
+def test_every_synapse_is_in_one_run_or_alone(drawn):
+    target, weight, delay = zip(*drawn, strict=True) if drawn else ((), (), ())
+    found, lengths, alone = split(target, weight, delay)
+    assert sorted(found) == sorted(zip(delay, target, weight, strict=True))
+    assert all(n >= 2 for n in lengths)
+    assert alone + sum(lengths) >= len(drawn)
+
+
+def test_what_is_close_is_one_run_and_what_is_far_is_alone():
+    close = np.arange(0, 1000, 10)
+    assert split(close, np.ones(100), np.zeros(100))[1:] == ([991], 0)
+    far = np.arange(0, 10_000, 100)
+    assert split(far, np.ones(100), np.zeros(100))[1:] == ([], 100)
+    both = np.concatenate([np.arange(50), 200 + 40 * np.arange(5)])
+    assert split(both, np.ones(55), np.zeros(55))[1:] == ([50], 5)
+    assert split(np.arange(3), np.ones(3), np.zeros(3))[1:] == ([], 3)
+    assert split(np.arange(100), np.ones(100), np.arange(100) % 2)[1] == [99, 99]
+
+
+def test_two_synapses_of_one_pair_are_not_summed_in_a_weight():
+    found, lengths, alone = split([3] * 2 + list(range(4, 20)), [100] * 2 + [1] * 16, [0] * 18)
+    assert (lengths, alone) == ([17], 1)
+    assert sorted(found)[:2] == [(0, 3, 100), (0, 3, 100)]
+
+
+@pytest.mark.parametrize("rows", ["sram", "compact", "dram"])
+def test_rows_of_every_form_bring_the_same_segments(rows):
+    g = s2nir.build(
+        {"in": 40, "a": s2nir.Neurons(shape=200, tau=0.01)},
+        [s2nir.Connect(source="in", target="a", rule=s2nir.rules.FixedProbability(p=0.3),
+                       weight=s2nir.rules.Uniform(low=-1.0, high=1.0))],
+        dt=1e-3, seed=3)
+    network = s2nir.quantize(g)
+    whole, cut = (decode(s2nir.compile(network, s2nir.SpiNNaker2(rows=rows), partition=Partition(slices=n)))
+                  for n in (1, 7))
+    dense = np.zeros((2, 40, 200), np.int64)
+    for k, program in enumerate((whole, cut)):
+        s, at = program.synapses, np.argsort(program.index["a"])
+        number = {int(program.index["a"][n]): n for n in at}
+        for i, source in enumerate(program.index["in"].tolist()):
+            for j in range(s.start[source], s.start[source + 1]):
+                for m in range(s.length[j]):
+                    dense[k, i, number[int(s.target[j]) + m]] += s.weights[s.weight[j] + m]
+            for j in range(s.one[source], s.one[source + 1]):
+                dense[k, i, number[int(s.one_target[j])]] += s.one_weight[j]
+    assert (dense[0] == dense[1]).all()
+    assert np.count_nonzero(dense[0]) > 2_000
