@@ -22,6 +22,7 @@ RELAY, FAST, FAST_CURRENT = 0, 1, 2
 SPIKING, RESETS, LATE, CURRENT_BASED = 1, 6, 8, 32
 SUBTRACT, TO_VALUE = 2, 4
 INT32_MAX, INT32_MIN = 2147483647, -2147483648
+LONG = 256  # targets that four rows must share to be added in one pass
 
 
 class State(NamedTuple):
@@ -85,6 +86,26 @@ def _lanes(width: int) -> Any:
 
 
 add_8, add_16 = _lanes(8), _lanes(16)
+
+
+@_intrinsic
+def add_four(typing: Any, slot: Any, at: Any, weights: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """slot[at : at + 32] += the sum of weights[k : k + 32] over k = a, b, c, d; nothing checks the bounds."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        wide, middle, narrow = (ir.VectorType(ir.IntType(bits), 32) for bits in (32, 16, 8))
+        to = context.make_array(signature.args[0])(context, builder, args[0])
+        from_ = context.make_array(signature.args[2])(context, builder, args[2])
+        total = None
+        for k in args[3:]:
+            row = builder.bitcast(builder.gep(from_.data, [k]), narrow.as_pointer())
+            row = builder.sext(builder.load(row, align=1), middle)
+            total = row if total is None else builder.add(total, row)
+        place = builder.bitcast(builder.gep(to.data, [args[1]]), wide.as_pointer())
+        builder.store(builder.add(builder.load(place, align=4), builder.sext(total, wide)), place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(slot, types.int64, weights, types.int64, types.int64, types.int64, types.int64), code
 
 
 @_intrinsic
@@ -327,24 +348,52 @@ def deliver(
     """Add the rows of sources `begin` to `end` to the slots of the ticks in which they act.
 
     `base` is where each delay's slot begins. One call for a tick's packets, with each array of `Synapses` by itself:
-    what is taken out of a tuple has its references counted, at the cost of several rows.
+    what is taken out of a tuple has its references counted, at the cost of several rows. Where four sources have one
+    long segment each, as in nets that are joined at random, what these have in common is added in one pass.
     """
-    for k in range(begin, end):
-        number = np.int32(count[k])
-        for j in range(start[source[k]], start[source[k] + 1]):
-            at, w = base[delay[j]] + np.int64(target[j]), np.int64(weight[j])
-            last = at + np.int64(length[j])
-            while number == 1 and at + 16 <= last:
-                add_16(slot, at, weights, w)
-                at, w = at + 16, w + 16
-            if number == 1 and at + 8 <= last:
-                add_8(slot, at, weights, w)
-                at, w = at + 8, w + 8
-            while at < last:
-                slot[at] += weights[w] * number
-                at, w = at + 1, w + 1
-        for j in range(one[source[k]], one[source[k] + 1]):
-            slot[base[one_delay[j]] + one_target[j]] += one_weight[j] * number
+    k = begin
+    while k < end:
+        together, low, high = 1, np.int64(0), np.int64(1) << 62  # targets that four rows have in common
+        first = start[source[k]]
+        if k + 4 <= end and start[source[k] + 1] - first == 1 and length[first] >= LONG:
+            for m in range(k, k + 4):
+                j = start[source[m]]
+                alike = start[source[m] + 1] - j == 1 and count[m] == 1 and delay[j] == delay[first]
+                low = max(low, np.int64(target[j]))
+                high = min(high, np.int64(target[j]) + length[j]) if alike else low
+            high = low + (high - low) // 32 * 32
+            together = 4 if high - low >= LONG else 1
+        if together == 4:
+            a, b, c, d = start[source[k]], start[source[k + 1]], start[source[k + 2]], start[source[k + 3]]
+            at = base[delay[a]]
+            wa, wb = weight[a] + low - target[a], weight[b] + low - target[b]
+            wc, wd = weight[c] + low - target[c], weight[d] + low - target[d]
+            for t in range(0, high - low, 32):
+                add_four(slot, at + low + t, weights, wa + t, wb + t, wc + t, wd + t)
+        for m in range(k, k + together):
+            number = np.int32(count[m])
+            for j in range(start[source[m]], start[source[m] + 1]):
+                at, w = base[delay[j]] + np.int64(target[j]), np.int64(weight[j])
+                last = at + np.int64(length[j])
+                resume = last if together == 1 else base[delay[j]] + high
+                end_ = last if together == 1 else base[delay[j]] + low
+                while True:
+                    while number == 1 and at + 16 <= end_:
+                        add_16(slot, at, weights, w)
+                        at, w = at + 16, w + 16
+                    if number == 1 and at + 8 <= end_:
+                        add_8(slot, at, weights, w)
+                        at, w = at + 8, w + 8
+                    while at < end_:
+                        slot[at] += weights[w] * number
+                        at, w = at + 1, w + 1
+                    if end_ == last:
+                        break
+                    w += resume - at
+                    at, end_ = resume, last
+            for j in range(one[source[m]], one[source[m] + 1]):
+                slot[base[one_delay[j]] + one_target[j]] += one_weight[j] * number
+        k += together
 
 
 @njit(cache=True, nogil=True)

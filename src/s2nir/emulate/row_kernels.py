@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-FAR, NEAR = 64, 16  # targets: runs are joined over holes of up to so many; where that is too thin, over fewer
+FAR, NEAR = 160, 16  # targets: runs are joined over holes of up to so many; where that is too thin, over fewer
 SINGLE, VECTOR, BEGIN = 19, 1, 64  # costs: of a single synapse, of a target in a run, of a run
 WIDEST = 12  # bytes of a run per synapse, at most
 
