@@ -46,9 +46,33 @@ def test_every_synapse_is_in_one_run_or_alone(drawn):
     assert alone + sum(lengths) >= len(drawn)
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=6, unique=True))
+def test_no_other_cut_costs_less(target):
+    """Against all ways to cut a row, by hand."""
+    target = sorted(target)
+    best, n = None, len(target)
+    for choice in range(1 << 2 * n):  # a bit for run or single, and one for whether a run begins anew
+        cost, last = 0, None
+        for k, t in enumerate(target):
+            if not choice >> k & 1:
+                cost, last = cost + row_kernels.SINGLE, None
+            else:
+                anew = last is None or choice >> (n + k) & 1
+                cost += row_kernels.BEGIN + 1 if anew else t - last
+                last = t
+        best = cost if best is None else min(best, cost)
+    found, lengths, alone = split(target, [1] * n, [0] * n)
+    mine = sum(lengths) + row_kernels.BEGIN * len(lengths) + row_kernels.SINGLE * alone
+    assert len(found) == n
+    assert mine == best
+
+
 def test_what_is_close_is_one_run_and_what_is_far_is_alone():
     close = np.arange(0, 1000, 10)
     assert split(close, np.ones(100), np.zeros(100))[1:] == ([991], 0)
+    whole = np.flatnonzero(np.random.default_rng(0).random(8_000) < 0.1)
+    assert split(whole, np.ones(whole.size), np.zeros(whole.size))[1:] == ([whole[-1] - whole[0] + 1], 0)
     far = np.arange(0, 10_000, 100)
     assert split(far, np.ones(100), np.zeros(100))[1:] == ([], 100)
     both = np.concatenate([np.arange(50), 200 + 40 * np.arange(5)])

@@ -1,7 +1,7 @@
 """Rows of synapses to runs of neighbouring targets and single synapses, compiled.
 
-A synapse on its own costs about as much as a vector of 16 targets, and a run about four of them to begin with: synapses
-join where their run then costs less than they do alone. Holes in a run are filled with weights of zero.
+A synapse on its own costs about as much as a vector of 16 targets, and a run about four of them to begin with. Rows are
+cut so that they cost least; holes in a run are filled with weights of zero.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-FAR, NEAR = 160, 16  # targets: runs are joined over holes of up to so many; where that is too thin, over fewer
-SINGLE, VECTOR, BEGIN = 19, 1, 64  # costs: of a single synapse, of a target in a run, of a run
-WIDEST = 12  # bytes of a run per synapse, at most
+SINGLE, BEGIN = 19, 64  # costs of a single synapse and of a run, where a target in a run costs 1
+LONG = 1024  # targets: runs of so many are added four sources at a time, at half of the cost
+FAR = 160  # targets: no run has a longer hole
+HIGH = 1 << 40  # more than any
 
 
 @njit(cache=True, nogil=True)
@@ -47,51 +48,36 @@ def order(start: Any, end: Any, target: Any, weight: Any, delay: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _worth(target: Any, mark: Any, a: int, b: int) -> bool:
-    """Whether synapses a..b, without those marked as single, are better off as one run."""
-    number = 0
-    for j in range(a, b):
-        number += mark[j] != 3
-    length = target[b - 1] - target[a] + 1
-    return bool(SINGLE * number > BEGIN + VECTOR * length and length <= WIDEST * number)
-
-
-@njit(cache=True, nogil=True)
-def _joined(target: Any, mark: Any, a: int, b: int) -> None:
-    for j in range(a, b):
-        if mark[j] != 3:
-            mark[j] = 1 if j == a else 2
-
-
-@njit(cache=True, nogil=True)
-def _group(target: Any, mark: Any, a: int, b: int) -> None:
+def _cut(target: Any, mark: Any, a: int, b: int) -> None:
     """Mark the synapses a..b of one source and delay, by target: 0 single, 1 begins a run, 2 goes on with it, 3 is
-    single because the one before it has the same target (their sum may not fit a weight)."""
-    for j in range(a + 1, b):
-        if target[j] == target[j - 1]:
+    single because the one before it has the same target (their sum may not fit a weight).
+
+    The cheapest cut by dynamic programming: `done` is the least cost up to a synapse, `open_` that of one whose run has
+    not ended; what each came from is kept in `mark` and followed back. One run of all may cost less yet.
+    """
+    done, open_, last = 0, HIGH, target[a]
+    for j in range(a, b):
+        if j > a and target[j] == target[j - 1]:
             mark[j] = 3
-    i = a
-    while i < b:
-        far = i + 1
-        while far < b and target[far] - target[far - 1] <= FAR:
-            far += 1
-        if _worth(target, mark, i, far):
-            _joined(target, mark, i, far)
-        else:
-            j = i
-            while j < far:
-                near = j + 1
-                while near < far and target[near] - target[near - 1] <= NEAR:
-                    near += 1
-                if _worth(target, mark, j, near):
-                    _joined(target, mark, j, near)
-                j = near
-        i = far
+            continue
+        begins, goes_on = done + BEGIN + 1, open_ + target[j] - last
+        open_ = min(begins, goes_on)
+        done, last = min(done + SINGLE, open_), target[j]
+        mark[j] = 4 * (begins <= goes_on) + 8 * (done == open_)
+    length = last - target[a] + 1
+    whole = length >= LONG and BEGIN + length // 2 < done
+    run = False
+    for j in range(b - 1, a - 1, -1):
+        if mark[j] != 3:
+            run = run or mark[j] >= 8 or whole
+            began = mark[j] & 4 > 0 if not whole else j == a
+            mark[j] = 0 if not run else 1 if began else 2
+            run = run and not began
 
 
 @njit(cache=True, nogil=True)
 def marks(start: Any, end: Any, target: Any, delay: Any, mark: Any, runs: Any, ones: Any) -> int:
-    """Mark every synapse as `_group` does; count runs and single synapses by source. Returns the weights of runs."""
+    """Mark every synapse as `_cut` does; count runs and single synapses by source. Returns the weights of runs."""
     weights = 0
     for s in range(start.size):
         a = start[s]
@@ -99,7 +85,11 @@ def marks(start: Any, end: Any, target: Any, delay: Any, mark: Any, runs: Any, o
             b = a + 1
             while b < end[s] and delay[b] == delay[a]:
                 b += 1
-            _group(target, mark, a, b)
+            near = a
+            for j in range(a + 1, b + 1):
+                if j == b or target[j] - target[j - 1] > FAR:
+                    _cut(target, mark, near, j)
+                    near = j
             last = -1
             for j in range(a, b):
                 if mark[j] == 1:
