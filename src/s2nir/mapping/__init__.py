@@ -1,10 +1,11 @@
 """Network -> MachineImage: slices, cores, keys, trees, tables, memories."""
 
+from .arguments import asked, rates_of
 from .blocks import Found as BlockRows
 from .blocks import read as read_blocks
 from .boxes import Slice
 from .check import check
-from .compile import compile, headroom, refuse_unfit
+from .compile import compile, headroom
 from .demand import demand
 from .image import CoreImage, MachineImage, PopulationInfo, named
 from .keys import ByChip, KeyBlock, LargestFirst
@@ -54,6 +55,7 @@ __all__ = [
     "Trees",
     "Wiring",
     "as_sparse",
+    "asked",
     "check",
     "compile",
     "cut_slices",
@@ -69,8 +71,8 @@ __all__ = [
     "neighbours",
     "net",
     "put",
+    "rates_of",
     "read_blocks",
-    "refuse_unfit",
     "regions",
     "tables",
     "unpack_conv_entry",
