@@ -17,7 +17,7 @@ from s2nir.errors import InputError, MappingError
     (Number(), 3, 3.0), (Number(), np.float32(0.5), 0.5), (Number(), Fraction(1, 4), 0.25), (Number(0), 0, 0.0),
     (Number(0, 1), 1, 1.0), (Number(0, 1, above=True), 1, 1.0), (Number(0, above=True), 5e-324, 5e-324),
     (Pair(1), (3, 4), (3, 4)), (Pair(0), [0, 2.0], (0, 2)), (Pair(0), np.array([1, 2]), (1, 2)),
-    (OneOf(("a", "b")), "b", "b"), (SomeOf(("a", "b")), "b", ("b",)), (SomeOf(("a", "b")), ["b", "a"], ("b", "a")),
+    (OneOf(("a", "b")), "b", "b"), (SomeOf(("aa", "b")), "aa", ("aa",)), (SomeOf(("a", "b")), ["b", "a"], ("b", "a")),
     (SomeOf(("a", "b")), (), ()), (flag, True, True), (flag, np.False_, False), (Stage("len"), len, len),
     (shape, 3, (3,)), (shape, np.int8(3), (3,)), (shape, (2, 3.0), (2, 3)), (shape, np.array([2, 3]), (2, 3)),
     (shape, np.array(3), (3,)),
@@ -45,12 +45,12 @@ def test_what_is_taken_comes_back_plain(check, value, plain):
     (flag, (1, 0, "yes", None), "allowed True and False"),
     (Stage("Curve()"), ("curve", None, 3, int), r"needed one of s2nir\.mapping, such as Curve\(\)"),
     (shape, (0, -1, 2.5, "a", None, True), "allowed whole numbers from 1 up, or a tuple of them"),
-    (shape, ((8, 8.5), (8, -1), [8, "a"], np.zeros((2, 2))), "allowed whole numbers from 1 up for each size of"),
+    (shape, ((8, 8.5), (8, -1), [8, "a"], np.zeros((2, 2))), "allowed whole numbers from 1 up for each size of .*"),
     (shape, ((), np.zeros(0)), "needed one size or more"),
 ])
 def test_what_is_refused_is_said_with_what_is_allowed(check, wrong, said):
     for value in wrong:
-        with pytest.raises(MappingError, match=rf"(?s)^here: found .*, {said}.*$"):
+        with pytest.raises(MappingError, match=rf"(?s)^here: found .*, {said}$"):
             check(value, "here", MappingError)
 
 

@@ -496,7 +496,7 @@ def test_flags_have_the_bounds_of_their_arguments():
     from s2nir.mapping.shards import FOLDER
 
     module = importlib.import_module("s2nir.cli.parser")
-    assert module.WINDOW == (WINDOW.least, WINDOW.most)
+    assert (WINDOW.least, WINDOW.most) == module.WINDOW
     assert (module.RECORDS, module.MOST_COUNT, module.MOST_BOARDS) == (RECORDS, MOST_COUNT, MOST_BOARDS)
     assert (*ENDINGS, FOLDER) == commands.IMAGES
 
@@ -515,8 +515,8 @@ def test_flags_have_the_bounds_of_their_arguments():
     (["check"], "s2nir check: the following arguments are required: FILE"),
     ([], "s2nir: the following arguments are required: COMMAND"),
     (["map", "x", "-o", "a.txt"], "s2nir map: a.txt: an image's name ends in .h5, .hdf5, .s2"),
-    (["map", "x", "-o", "a.h5", "--record", "spikes,volts"], "s2nir map: argument --record: found 'volts', allowed spikes, "
-     "voltages, time"),
+    (["map", "x", "-o", "a.h5", "--record", "spikes,volts"], "s2nir map: argument --record: found 'volts', allowed "
+     "spikes, voltages, time; did you mean voltages?"),
     (["run", "x", "--poisson", "1", "--report", "a.pdf"], "s2nir run: a.pdf: a report's name ends in .html, .htm, "
      ".json, .txt"),
 ])
