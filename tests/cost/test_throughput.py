@@ -114,7 +114,7 @@ def test_rates_are_means():
     for rate in (-1, float("nan"), None):
         with pytest.raises(InputError, match=r"rates of 'input': found .*, allowed packets per neuron and tick"):
             throughput(image, {"input": rate}, steps=1)
-    with pytest.raises(InputError, match=r"found a rate of 'x'; there are input, hidden, out"):
+    with pytest.raises(InputError, match=r"rates: no population 'x'; there are input, hidden, out"):
         throughput(image, {"x": 1.0}, steps=1)
 
 
