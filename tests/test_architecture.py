@@ -11,7 +11,7 @@ import s2nir
 
 ROOT = Path(s2nir.__file__).parent
 # each name imports only from those before it; the first row are single modules that everyone may use
-BASE = ["errors", "values", "files", "fixedpoint", "events"]
+BASE = ["errors", "arguments", "values", "files", "fixedpoint", "events"]
 ORDER = [*BASE, "machine", "graph", "frontend", "quantize", "mapping", "emulate", "cost", "report", "train", "data",
          "pipeline", "bench", "demo", "cli", "__main__"]
 REACH_RIGHT = {  # convenience methods that import to the right inside their body

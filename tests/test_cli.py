@@ -1,5 +1,6 @@
 """Every command on small networks and on real ones: what it prints, what it writes, how it ends."""
 
+import importlib
 import io
 import json
 import re
@@ -474,10 +475,30 @@ def test_missing_files_are_bad_input(capsys, file, tmp_path):
     ["check", "x", "--percentile", "101"], ["check", "x", "--like", "me"], ["run", "x", "--poisson", "-1"],
     ["run", "x", "--poisson", "1", "--steps", "0"], ["report", "x", "--input", "y", "--min-match", "2"],
     ["check", "x", "--reset", "zero", "--reset", "a=none"], ["check", "x", "--reset", "a=zero", "--reset", "a=none"],
+    *(["map", "x", "-o", "y.h5", *two] for two in (
+        ("--boards", "2"), ("--boards", "a"), ("--boards", "1368"), ("--share", "0"), ("--share", "a"), ("--tick", "0"),
+        ("--window", "1023"), ("--window", "98305"), ("--max-count", "65536"), ("--record", "spike"), ("--ticks", "-1"),
+        ("--max-relays", "-1"), ("--copies", "0"), ("--place", "x"), ("--rows", "x"))),
+    ["map", "x", "-o", "y.txt"], ["map", "x", "-o", "y"],
     ["run", "x", "--poisson", "1", "--report", "run.pdf"], ["report", "x", "--poisson", "1", "-o", "run"],
 ])
 def test_wrong_use_ends_with_2(capsys, argv):
     assert "usage: s2nir" in wrong(capsys, *argv)
+
+
+def test_flags_have_the_bounds_of_their_arguments():
+    """parser.py says them again, so that it loads nothing."""
+    from s2nir.cli import commands
+    from s2nir.machine import RECORDS, WINDOW
+    from s2nir.machine.spec import MOST_BOARDS
+    from s2nir.mapping.arguments import MOST_COUNT
+    from s2nir.mapping.image import ENDINGS
+    from s2nir.mapping.shards import FOLDER
+
+    module = importlib.import_module("s2nir.cli.parser")
+    assert (WINDOW.least, WINDOW.most) == module.WINDOW
+    assert (module.RECORDS, module.MOST_COUNT, module.MOST_BOARDS) == (RECORDS, MOST_COUNT, MOST_BOARDS)
+    assert (*ENDINGS, FOLDER) == commands.IMAGES
 
 
 @pytest.mark.parametrize(("argv", "first"), [
@@ -493,6 +514,9 @@ def test_wrong_use_ends_with_2(capsys, argv):
     (["check", "x", "y"], "s2nir check: found y, which is no flag and has no place"),
     (["check"], "s2nir check: the following arguments are required: FILE"),
     ([], "s2nir: the following arguments are required: COMMAND"),
+    (["map", "x", "-o", "a.txt"], "s2nir map: a.txt: an image's name ends in .h5, .hdf5, .s2"),
+    (["map", "x", "-o", "a.h5", "--record", "spikes,volts"], "s2nir map: argument --record: found 'volts', allowed "
+     "spikes, voltages, time; did you mean voltages?"),
     (["run", "x", "--poisson", "1", "--report", "a.pdf"], "s2nir run: a.pdf: a report's name ends in .html, .htm, "
      ".json, .txt"),
 ])
@@ -694,8 +718,7 @@ def test_a_network_on_boards_with_faults(file, tmp_path, capsys):
     assert main([*flags, "1"]) == 0
     machine = s2nir.MachineImage.load(made).machine
     assert (machine.boards, machine.faults) == (1, faults)
-    assert main([*flags, "2"]) == 1
-    assert "allowed 1, or a multiple of 3" in capsys.readouterr().err
+    assert "argument --boards: found 2, allowed 1, or a multiple of 3 up to 1365" in wrong(capsys, *flags, "2")
     (tmp_path / "faults.json").write_text('{"cores": [[0, 0, 999]]}')
     assert main([*flags, "1"]) == 3
     assert "faults.json: faults.cores: found PE 999 of chip (0, 0)" in capsys.readouterr().err

@@ -150,8 +150,8 @@ def test_events_count_one_by_one(data, samples, steps, size):
     (dict(step=[0], index=[2.0**63], sample=[0]), r"Events\.index: found 9\.2.*e\+18, needed whole numbers of 64 bits"),
     (dict(step=[np.inf], index=[0], sample=[0]), r"Events\.step: found inf\.\.inf, needed whole numbers of 64 bits"),
     (dict(step=np.array([2**63], np.uint64), index=[0], sample=[0]), r"Events\.step: found 9223372036854775808"),
-    (dict(step=[], index=[], sample=[], steps=0), r"Events\.steps: found 0, must be at least 1 and whole"),
-    (dict(step=[], index=[], sample=[], samples=0), r"Events\.samples: found 0, must be at least 1 and whole"),
+    (dict(step=[], index=[], sample=[], steps=0), r"Events\.steps: found 0, allowed whole numbers from 1 up"),
+    (dict(step=[], index=[], sample=[], samples=0), r"Events\.samples: found 0, allowed whole numbers from 1 up"),
 ])
 def test_events_that_are_none(fields, what):
     with pytest.raises(InputError, match=what):
@@ -196,7 +196,7 @@ def test_times_that_are_none(times, what):
 
 @pytest.mark.parametrize("dt", [0.0, -1e-3, np.nan, np.inf])
 def test_a_step_of_no_length(dt):
-    with pytest.raises(InputError, match=r"Events\.dt: found .*, must be above 0"):
+    with pytest.raises(InputError, match=r"Events\.dt: found .*, allowed seconds above 0"):
         Events.from_times([0.0], [0], dt=dt)
 
 

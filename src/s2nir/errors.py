@@ -78,4 +78,8 @@ def needs(value: object, kind: type | tuple[type, ...], where: str, remedy: str)
     """
     if not isinstance(value, kind):
         names = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-        raise InputError(f"{where}: found a {type(value).__name__}, needed a {names}. {remedy}")
+        raise InputError(f"{where}: found {_a(type(value).__name__)}, needed {_a(names)}. {remedy}")
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'AEIOaeio' else 'a'} {noun}"

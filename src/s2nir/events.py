@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import Number, Whole, settle, shown
 from .errors import InputError
 from .values import freeze_fields
 
 MOST_STEPS = 10_000_000  # of a recording whose length is not given
+DT = Number(0, above=True, what="seconds")
 MOST_ENTRIES = 1 << 32  # of a dense array of counts
 
 
@@ -46,10 +48,9 @@ class Events:
         for name in ("step", "index", "sample"):
             object.__setattr__(self, name, _whole(getattr(self, name), f"Events.{name}"))
         freeze_fields(self, step=np.int64, index=np.int64, sample=np.int64)
-        for name, number in (("steps", self.steps), ("samples", self.samples)):
-            if isinstance(number, bool) or number != int(number) or number < 1:
-                raise InputError(f"Events.{name}: found {number!r}, must be at least 1 and whole")
-            object.__setattr__(self, name, int(number))
+        settle(self, InputError, steps=Whole(1), samples=Whole(1))
+        if self.dt is not None:
+            settle(self, InputError, dt=DT)
         if not self.step.shape == self.index.shape == self.sample.shape:
             raise InputError("Events: step, index and sample differ in length")
         for name, values, limit in (("step", self.step, self.steps), ("sample", self.sample, self.samples)):
@@ -69,8 +70,7 @@ class Events:
             times = np.asarray(times, np.float64)
         except (ValueError, TypeError) as error:
             raise InputError(f"Events.times: needed numbers of seconds ({error})") from None
-        if not isinstance(dt, int | float | np.number) or not 0 < dt < np.inf:
-            raise InputError(f"Events.dt: found {dt!r}, must be above 0 and finite")
+        dt = DT(dt, "Events.dt", InputError)
         if times.size and (not np.isfinite(times).all() or times.min() < 0):
             raise InputError(f"Events.times: found {times.min()}..{times.max()} s, allowed finite and from 0 up")
         if times.size and steps is None and times.max() / dt >= MOST_STEPS:
@@ -80,9 +80,9 @@ class Events:
             )
         times = np.minimum(times, dt * 2.0**62)
         step = np.floor(times / dt + 1e-9).astype(np.int64)
-        length = int(step.max()) + 1 if steps is None and step.size else int(steps or 1)
+        length = int(step.max(initial=0)) + 1 if steps is None else Whole(1)(steps, "Events.steps", InputError)
         step = np.where(times <= length * dt * (1 + 1e-12), np.minimum(step, length - 1), step)
-        sample = np.asarray(sample, np.int64)
+        sample = _whole(sample, "Events.sample")
         if not sample.ndim:
             sample = np.broadcast_to(sample, step.shape)
         return cls(step=step, index=index, sample=sample, steps=length, samples=samples, dt=dt)
@@ -167,7 +167,8 @@ def _whole(values: Any, where: str) -> NDArray[np.int64]:
     if array.size == 0:
         return array.astype(np.int64)
     if array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and not (array == np.floor(array)).all()):
-        raise InputError(f"{where}: found {array.dtype} values such as {array.flat[0].item()!r}, needed whole numbers")
+        first = shown(array.flat[:1].tolist()[0])
+        raise InputError(f"{where}: found {array.dtype} values such as {first}, needed whole numbers")
     if not np.isfinite(array).all() or not -(1 << 63) <= int(array.min()) <= int(array.max()) < 1 << 63:
         raise InputError(f"{where}: found {array.min()}..{array.max()}, needed whole numbers of 64 bits")
     return array.astype(np.int64)

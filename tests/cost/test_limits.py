@@ -304,13 +304,50 @@ def test_limits_print_the_same_and_are_plain_values():
     assert cut["first"]["share"] is None
 
 
+WRONG = [
+    ("machine", "board", "machine: found a str, needed a SpiNNaker2"),
+    ("partition", 0, "partition: found an int, needed a"),
+    *(("window", v, f"^window: found {v!r}, allowed whole bytes from 1024 to 98304") for v in ("a", -1, True, 2000.5)),
+    *(("max_relays", v, f"max_relays: found {v!r}, allowed whole numbers from 0 up") for v in ("a", -1, 1.5, None)),
+    *(("max_count", v, f"max_count: found {v!r}, allowed whole numbers from 1 to 65535") for v in ("a", 0, None, True)),
+    *(("ticks", v, f"ticks: found {v!r}, allowed whole numbers from 0 up, or None") for v in ("a", -1, 1.5, True)),
+    *(("record", v, f"record: found {v!r}, needed some of 'spikes', 'voltages', 'time', as") for v in (None, 5)),
+    *(("record", v, "record: found .*, allowed 'spikes', 'voltages', 'time'") for v in ("spike", ("x",), [["spikes"]])),
+    *(("loops", v, "loops: found .*, allowed 'refuse', 'machine'") for v in ("open", None, [1])),
+    *(("application", v, "application: found .*, allowed 'auto', 'lif',") for v in ("x", 5, [1])),
+    *(("minimise", v, "minimise: found '.*', allowed 'auto', 'none', 'neighbours'") for v in ("x", "")),
+    ("rates", 0, "rates: found an int, needed a Mapping"), ("rates", [], "rates: found a list, needed a Mapping"),
+    ("rates", {"x": 1.0, "a": -1}, "rates: no population 'x'; there are a, in"),
+    ("rates", {"a": -1, "x": 1.0}, "rates: no population 'x'; there are a, in"),
+    *(("rates", {"in": 0, "a": v}, f"rates of 'a': found {v!r}, allowed packets per neuron and tick from 0 up")
+      for v in (-1, np.nan, np.inf, "b", None, True)),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), WRONG)
+def test_compile_and_explain_refuse_the_same_in_the_same_words(name, value, said):
+    net, errors = network(4, 3), []
+    for use in (s2nir.compile, s2nir.explain):
+        with pytest.raises(s2nir.S2NirError, match=said) as error:
+            use(net, **{name: value})
+        errors.append((error.type, str(error.value)))
+    assert errors[0] == errors[1]
+
+
+@pytest.mark.parametrize(("given", "plain"), [
+    (dict(record="voltages", ticks=20), dict(record=("voltages",), ticks=20)),
+    (dict(window=np.int64(3000)), dict(window=3000)),
+    (dict(max_count=3.0, max_relays=np.int8(3)), dict(max_count=3, max_relays=3)),
+])
+def test_compile_and_explain_take_the_same(given, plain):
+    net = network(4, 3)
+    for use in (s2nir.compile, s2nir.explain):
+        assert use(net, **given).digest == use(net, **plain).digest
+
+
 def test_arguments_that_cannot_be_meant_are_refused():
     net = network(4, 3)
-    with pytest.raises(s2nir.S2NirError, match="rates: no population 'nobody'"):
-        s2nir.explain(net, rates={"nobody": 1})
-    with pytest.raises(s2nir.S2NirError, match="rates: found -1 for 'in'"):
-        s2nir.explain(net, rates={"in": -1})
-    with pytest.raises(s2nir.S2NirError, match="loops: found 'open', allowed"):
+    with pytest.raises(s2nir.S2NirError, match="loops: found 'open', allowed 'refuse', 'machine'"):
         s2nir.explain(net, loops="open")
     with pytest.raises(s2nir.S2NirError, match="needed a Network"):
         s2nir.explain(3)

@@ -112,9 +112,9 @@ def test_rates_are_means():
     with pytest.raises(InputError, match="rates say nothing of the length of a round; give steps= as well"):
         throughput(image, rates)
     for rate in (-1, float("nan"), None):
-        with pytest.raises(InputError, match=r"found the rate .* of 'input', needed packets per neuron and tick"):
+        with pytest.raises(InputError, match=r"rates of 'input': found .*, allowed packets per neuron and tick"):
             throughput(image, {"input": rate}, steps=1)
-    with pytest.raises(InputError, match=r"found a rate of 'x'; there are input, hidden, out"):
+    with pytest.raises(InputError, match=r"rates: no population 'x'; there are input, hidden, out"):
         throughput(image, {"x": 1.0}, steps=1)
 
 
@@ -168,9 +168,14 @@ def test_what_cannot_be_meant():
         throughput(other, recording)
     with pytest.raises(InputError, match="the recording is of another network than the image, or of one that is cut"):
         throughput(two(partition=s2nir.Partition(slices=2))[1], recording)
-    for wrong in (dict(host=0), dict(fifo=0), dict(inferences=0), dict(steps=3)):
-        with pytest.raises(InputError, match=r"found host=.*steps=.*; allowed above 0, steps only with rates"):
+    for wrong, said in ((dict(host=0), "host: found 0, allowed packets per second above 0"),
+                        (dict(fifo=0), "fifo: found 0, allowed whole packets from 1 up"),
+                        (dict(inferences=1.5), r"inferences: found 1\.5, allowed whole numbers from 1 up"),
+                        (dict(steps=3), "steps: found 3, allowed with rates only; a Recording has its own")):
+        with pytest.raises(InputError, match=rf"throughput\.{said}"):
             throughput(image, recording, **wrong)
+    with pytest.raises(InputError, match=r"throughput\.steps: found 'x', allowed whole steps from 1 up"):
+        throughput(image, {"in": 1.0}, steps="x")
     with pytest.raises(InputError, match="throughput: found a Network"):
         throughput(two()[0], recording)
 

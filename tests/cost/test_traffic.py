@@ -138,7 +138,7 @@ def test_rates_that_cannot_be_meant_are_refused():
     image = _made(BOARD).image
     with pytest.raises(s2nir.S2NirError, match="no population 'nobody'; there are "):
         expected(image, {"nobody": 1.0})
-    with pytest.raises(s2nir.S2NirError, match="found -1 for 'hidden', needed packets per neuron and tick"):
+    with pytest.raises(s2nir.S2NirError, match="rates of 'hidden': found -1, allowed packets per neuron and tick"):
         expected(image, {"hidden": -1})
     with pytest.raises(s2nir.S2NirError, match="needed a Recording"):
         traffic(image)

@@ -234,6 +234,36 @@ def test_what_is_recorded(image, counts):
         s2nir.run(image, np.zeros((3, 4)))
 
 
+@pytest.mark.parametrize(("wrong", "said"), [
+    *((dict(threads=v), f"threads: found {v!r}, allowed whole numbers from 1") for v in ("a", 0, -1, 1.5, None, True)),
+    *((dict(record=v), f"record: found {v!r}, needed some of 'spikes', 'voltages', 'potentials'") for v in (None, 5)),
+    (dict(record="nonsense"), "record: found 'nonsense', allowed 'spikes', 'voltages', 'potentials'"),
+    (dict(record=[["spikes"]]), r"record: found \['spikes'\], allowed"),
+    (dict(record={"a": None}), "record of 'a': found None, needed some of"),
+    (dict(record={"a": ("time",)}), "record of 'a': found 'time', allowed"),
+])
+def test_a_run_that_cannot_be_meant(image, counts, wrong, said):
+    with pytest.raises(RunError, match=said):
+        s2nir.run(image, counts, **wrong)
+
+
+def test_one_name_alone_is_recorded(image, counts):
+    assert list(s2nir.run(image, counts, record="voltages").voltages) == ["a", "b", "c"]
+    assert list(s2nir.run(image, counts, record={"b": "voltages"}).voltages) == ["b", "c"]
+
+
+@pytest.mark.parametrize(("spikes", "said"), [
+    (None, "found dtype object, needed numbers"), ("a", "found dtype <U1, needed numbers"),
+    (lambda x: x.astype(str), "found dtype <U.*, needed numbers"), (lambda x: x * 1j, "found dtype complex128, needed"),
+    (lambda x: x + np.nan, "a value is not finite"), (lambda x: x[..., :-1], "found shape .*, needed"),
+    (lambda x: x[:0], "an empty batch or no steps"), (lambda x: {"in": None}, "found dtype object, needed numbers"),
+    (lambda x: -x.astype(int), "a machine takes whole counts from 0"), (lambda x: {}, "is not given"),
+])
+def test_spikes_that_cannot_be_meant(image, counts, spikes, said):
+    with pytest.raises(InputError, match=rf"spikes\['in'\].*{said}"):
+        s2nir.run(image, spikes(counts) if callable(spikes) else spikes)
+
+
 def test_a_recording_is_aligned_and_the_raw_one_is_not(image, counts):
     got = s2nir.run(image, counts, record=("spikes", "voltages"))
     assert {p.name: p.lag for p in image.populations if p.kind != "relay"} == {"in": 0, "a": 1, "b": 2, "c": 3}

@@ -6,7 +6,7 @@ from scipy import sparse
 
 import s2nir
 from s2nir import Connect, Neurons, rules
-from s2nir.errors import S2NirError
+from s2nir.errors import GraphError, S2NirError
 from s2nir.graph import Conv, Dense, Ruled, Sparse
 
 RNG = np.random.default_rng(3)
@@ -118,18 +118,66 @@ TWO = {"in": 2, "a": Neurons(shape=3)}
      r"a\.threshold: found shape \(2,\), needed \(\) or \(3,\)"),
     ({"in": 2, "a": Neurons(shape=3, reset="nothing")}, [], "found 'nothing', allowed"),
     ({"in": 2, "a": Neurons(shape=3, v_reset=1.0)}, [], 'only used with reset="to_value"'),
-    ({"in": 2, "a": Neurons(shape=(3, 0))}, [], "allowed sizes from 1 up"),
-    ({"in": 2, "a": Neurons(shape="abc")}, [], "needed whole numbers"),
-    ({"in": 2, "a": Neurons(shape=3, bias="x")}, [], "needed a number or an array"),
+    ({"in": 2, "a": Neurons(shape=(3, 0))}, [], r"a\.shape: found 0, allowed .* from 1 up for each size of \(3, 0\)"),
+    ({"in": 2, "a": Neurons(shape="abc")}, [], r"a\.shape: found 'abc', allowed whole numbers from 1 up, or a tuple"),
+    ({"in": 2, "a": Neurons(shape=3, bias="x")}, [], r"a\.bias: found 'x', needed numbers, one or an array"),
     ({"a": Neurons(shape=3)}, [], "no input"),
+    (None, None, "build: found a NoneType, needed a Mapping"), ({}, [], "the graph has no input"),
+    (TWO, None, "build: found a NoneType, needed an Iterable"), (TWO, ["a"], "build: found a str, needed a Connect"),
+    ({"in": (8, 8.5)}, [], r"in \(.*\): found 8\.5, allowed .* for each size of \(8, 8\.5\)"),
+    ({"in": (8, -1)}, [], "found -1, allowed"), ({"in": "a"}, [], "found 'a', allowed"), ({"in": ()}, [], "needed one"),
+    ({"in": True}, [], "found True, allowed"), ({"in": None}, [], r"in \(Neurons, or .*\): found None"),
+    ({3: Neurons(shape=3)}, [], "a population is named 3; needed text"),
+    ({"in": 2, "a": Neurons(shape=3, bias=None)}, [], r"a\.bias: found None, needed numbers"),
+    ({"in": 2, "a": Neurons(shape=3, r=1j)}, [], r"a\.r: found 1j, needed numbers"),
+    ({"in": 2, "a": Neurons(shape=3, refractory="a")}, [], r"a\.refractory: found 'a', allowed whole steps from 0 to"),
+    ({"in": 2, "a": Neurons(shape=3, reset_late="no")}, [], r"a\.reset_late: found 'no', allowed True and False"),
+    (TWO, [Connect(source=3, target="a")], "no population 3; there are in, a"),
+    (TWO, [Connect(source=["in"], target="a")], r"no population \['in'\]; there are in, a"),
+    (TWO, [Connect(source="in", target="a")], "in -> a: weight: found None, needed numbers, or a rule"),
+    (TWO, [Connect(source="in", target="a", weight=[[1], [1, 2]])], "needed numbers, or a rule"),
+    (TWO, [Connect(source="in", target="a", weight=np.full((3, 2), 1j))], "needed numbers, or a rule"),
+    (TWO, [Connect(source="in", target="a", weight=sparse.csr_array(np.full((3, 2), 1j)))], "needed numbers"),
+    *((TWO, [Connect(source="in", target="a", weight=np.ones((3, 2)), delay=d)],
+       rf"in -> a: delay: found {d!r}, allowed whole steps from 0 up$") for d in ("a", None, -1, 1.5, True, np.nan)),
+    *((TWO, [Connect(source="in", target="a", rule=rules.FixedProbability(p=1.0), weight=1.0, delay=d)],
+       rf"in -> a: delay: found {d!r}, allowed whole steps from 0 up, Uniform and Normal")
+      for d in ("a", None, -1.0, 1.5, True, np.inf)),
+    *((TWO, [Connect(source="in", target="a", rule=rules.FixedProbability(p=1.0), weight=1.0, seed=s)],
+       rf"in -> a: seed: found {s!r}, allowed whole numbers from 0 to") for s in ("a", 1.5, -1)),
 ])
 def test_what_cannot_be_meant_is_refused(populations, ways, said):
     with pytest.raises(S2NirError, match=said):
         s2nir.build(populations, ways)
 
 
+@pytest.mark.parametrize(("options", "said"), [
+    *((dict(seed=s), f"seed: found {s!r}, allowed whole numbers from 0 up") for s in ("a", 1.5, None, -1, True)),
+    *((dict(dt=dt), f"dt: found {dt!r}, needed seconds above 0 as a number") for dt in ("a", 0, -1, np.nan, True)),
+    (dict(outputs=5), "outputs: found 5, needed a list of names"), (dict(loops=[1]), r"loops: found \[1\], allowed"),
+    (dict(integrator=None), "integrator: found None, allowed 'euler' or 'exponential'"),
+])
+def test_options_that_cannot_be_meant_are_refused(options, said):
+    with pytest.raises(S2NirError, match=said):
+        s2nir.build(TWO, [Connect(source="in", target="a", weight=np.ones((3, 2)))], **options)
+
+
+@pytest.mark.parametrize(("wrong", "said"), [
+    (dict(padding=1), r"padding: found 1, needed \(height, width\)"), (dict(padding=None), "padding: found None"),
+    (dict(padding=(1, "a")), "padding: found 'a', allowed whole numbers from 0 up"),
+    (dict(padding=(1, 0.5)), r"padding: found 0\.5"), (dict(stride=(0, 1)), "stride: found 0, allowed .* from 1 up"),
+    (dict(stride=(1, 1, 1)), r"stride: found \(1, 1, 1\), needed"),
+])
+def test_strides_and_paddings_are_two_whole_numbers(wrong, said):
+    kernels = np.ones((1, 1, 3, 3))
+    with pytest.raises(GraphError, match=f"in -> a: {said}"):
+        s2nir.build({"in": (1, 4, 4), "a": Neurons(shape=(1, 2, 2))},
+                    [Connect(source="in", target="a", weight=kernels, **wrong)])
+
+
 def test_a_time_constant_must_be_above_0_and_not_below_dt():
-    for tau, said in ((0.0, r"a\.tau: found 0 s"), (1e-4, "larger than the time constant")):
+    for tau, said in ((0.0, r"a\.tau: found 0 s"), ("a", r"a\.tau: found 'a', needed"),
+                      (1e-4, "larger than the time constant")):
         with pytest.raises(S2NirError, match=said):
             s2nir.build({"in": 2, "a": Neurons(shape=3, tau=tau)}, [], dt=1e-3)
 

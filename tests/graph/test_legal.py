@@ -46,14 +46,14 @@ def test_what_check_finds_is_refused_where_a_graph_is_used(use, fault, message):
 
 
 @pytest.mark.parametrize(("fault", "message"), [
-    (dict(delay=-1), "delay -1, allowed whole steps"),
-    (dict(delay=0.5), "delay 0.5, allowed whole steps"),
+    (dict(delay=-1), "in -> n: delay: found -1, allowed whole steps from 0 up"),
+    (dict(delay=0.5), "in -> n: delay: found 0.5, allowed whole steps from 0 up"),
     (dict(refractory=-1), "refractory: found -1, allowed whole steps from 0 to 65535"),
     (dict(refractory=65_536), "refractory: found 65536, allowed"),
     (dict(refractory=1.5), "refractory: found 1.5, allowed"),
     (dict(reset="soft"), r"n\.reset: found 'soft', allowed 'subtract', 'zero'"),
-    (dict(dt=0.0), "dt: found 0.0, must be seconds above 0"),
-    (dict(dt="1"), "dt: found '1', must be seconds above 0"),
+    (dict(dt=0.0), "dt: found 0.0, allowed seconds above 0, or None"),
+    (dict(dt="1"), "dt: found '1', allowed seconds above 0, or None"),
 ])
 def test_what_can_be_seen_at_once_is_refused_at_once(fault, message):
     with pytest.raises(GraphError, match=message):
@@ -109,7 +109,16 @@ def test_numbers_of_numpy_can_be_written(tmp_path):
     (lambda: s2nir.Events.from_times([0.001], [np.nan], dt=1e-3), r"Events\.index: found float64 values such as nan"),
     (lambda: s2nir.Events.from_times(["a"], [0], dt=1e-3), r"Events\.times: needed numbers of seconds"),
     (lambda: s2nir.Events.from_times([0.001], [0], dt="1"), r"Events\.dt: found '1'"),
-    (lambda: s2nir.Events(step=[0], index=[0], sample=[0], steps=10.5), r"Events\.steps: found 10\.5"),
+    *((lambda v=v: s2nir.Events(step=[0], index=[0], sample=[0], steps=v), rf"Events\.steps: found {v!r}, allowed")
+      for v in (10.5, "a", None, np.nan, True)),
+    *((lambda v=v: s2nir.Events.from_times([0.1], [0], dt=0.1, steps=v), rf"Events\.steps: found {v!r}, allowed whole")
+      for v in (1.5, "a", 0, -1)),
+    (lambda: s2nir.Events(step=[0], index=[0], sample=[0], steps=1, samples="a"), r"Events\.samples: found 'a'"),
+    (lambda: s2nir.Events(step=[0], index=[0], sample=[0], steps=1, dt="a"), r"Events\.dt: found 'a', allowed seconds"),
+    (lambda: s2nir.Events(step=None, index=[0], sample=[0], steps=1), r"Events\.step: found object values such as No"),
+    (lambda: s2nir.Events.from_times([0.1], [0], dt=0.1, sample="a"), r"Events\.sample: found <U1 values such as 'a'"),
+    *((lambda v=v: built().simulate(np.ones((3, 2)), record=v), "record: found .*, (allowed|needed some of) 'spikes'")
+      for v in (None, 5, "x", ("x",), [["x"]])),
     (lambda: s2nir.Events.from_times([0.001], [0], dt=1e-3, steps=10**9).counts(6), r"are 6000000000 entries, over"),
 ])
 def test_events_that_cannot_be_meant(call, message):

@@ -123,7 +123,7 @@ def test_a_loop_through_two_is_refused_or_takes_its_ticks():
     assert {p.name: p.lag for p in image.populations} == {"x": 0, "a": 1, "b": 1}
     fine = s2nir.compile(s2nir.quantize(two_loop(delay=1)))
     assert fine.provenance["loops"] == "refuse"
-    with pytest.raises(MappingError, match="loops: found 'maybe', allowed 'refuse' or 'machine'"):
+    with pytest.raises(MappingError, match="loops: found 'maybe', allowed 'refuse', 'machine'"):
         s2nir.compile(network, loops="maybe")
 
 
@@ -226,7 +226,7 @@ def test_constants_act_from_the_lag_or_from_tick_zero(onset):
 def test_applications_by_name():
     network = s2nir.quantize(ladder(), s2nir.PTQ(bits="s4"))
     assert set(applications(s2nir.compile(network, application="lif")).values()) == {"spike_list", "lif"}
-    with pytest.raises(MappingError, match=r"application: found 'lfi', allowed 'auto', lif, .*or an Application"):
+    with pytest.raises(MappingError, match=r"application: found 'lfi', allowed 'auto', 'lif', .*or an Application"):
         s2nir.compile(network, application="lfi")
     for name in ("relay", "spike_list"):
         with pytest.raises(MappingError, match=rf"application: {name} runs no neurons"):

@@ -8,8 +8,23 @@ import pytest
 import s2nir
 from s2nir.errors import InputError, MappingError
 from s2nir.machine import LINK_NS, LINK_NS_BETWEEN, LINKS, STEPS
-from s2nir.mapping import Curve, Flow, LoadAware, NearestNeighbour, Net, Sequential, Slice, link_ns, link_packets
-from s2nir.mapping.place import Exchange
+from s2nir.mapping import (
+    Annealing,
+    Curve,
+    Exchange,
+    Expand,
+    Fewest,
+    Flow,
+    LargestFirst,
+    LoadAware,
+    NearestNeighbour,
+    Net,
+    OrderedCovering,
+    Sequential,
+    Slice,
+    link_ns,
+    link_packets,
+)
 from s2nir.mapping.place.exchange import times
 from s2nir.mapping.route import bound
 
@@ -88,17 +103,67 @@ def test_a_fault_that_no_machine_has_is_refused(given, said):
     (dict(boards=True), r"SpiNNaker2\.boards: found True"),
     (dict(boards=3, chips=((0, 0),)), "found both chips and boards"),
     (dict(chips=()), r"SpiNNaker2\.chips: found \(\)"),
-    (dict(chips=((0, -1),)), "allowed coordinates from 0 to 255"),
+    (dict(chips=((0, -1),)), r"SpiNNaker2\.chips: found -1, allowed whole coordinates from 0 to 255"),
     (dict(chips="all"), r"SpiNNaker2\.chips: found 'all'"),
-    (dict(reserved=152), r"SpiNNaker2\.reserved: found 152, allowed 0 to 151"),
-    (dict(router_entries=0), r"SpiNNaker2\.router_entries: found 0, allowed 1 to 16384"),
+    (dict(reserved=152), r"SpiNNaker2\.reserved: found 152, allowed whole numbers from 0 to 151"),
+    (dict(router_entries=0), r"SpiNNaker2\.router_entries: found 0, allowed whole numbers from 1 to 16384"),
     (dict(faults=s2nir.Faults(chips=[(9, 9)])), r"a chip of chip \(9, 9\), which this machine does not have"),
     (dict(faults=s2nir.Faults(chips=[(0, 0)])), "no core is left to use"),
     (dict(faults={"chips": []}), "found dict, needed s2nir.Faults"),
+    *((dict(boards=b), rf"SpiNNaker2\.boards: found {b!r}, allowed whole boards from 1 to 1365: 1, or a multiple of 3")
+      for b in ("a", 1.5, 0, -3, 1368, 3 * 10**9)),
+    (dict(chips=None), r"SpiNNaker2\.chips: found None, allowed 1, or the \(x, y\) of each chip"),
+    (dict(chips=1.5), r"SpiNNaker2\.chips: found 1\.5, allowed 1"),
+    *((dict(chips=((0, v),)), rf"SpiNNaker2\.chips: found {v!r}, allowed whole") for v in (1.5, "a", True, 256)),
+    *((dict(reserved=v), rf"SpiNNaker2\.reserved: found {v!r}, allowed whole numbers from 0 to 151")
+      for v in ("a", 200, -1, 1.5, None, True)),
+    *((dict(router_entries=v), rf"SpiNNaker2\.router_entries: found {v!r}, allowed whole") for v in ("a", -1, 1 << 20)),
+    *((dict(rows=v), "SpiNNaker2\\.rows: found .*, allowed 'sram', 'dram', 'compact'") for v in ("x", None, ["sram"])),
+    (dict(default_routes="yes"), r"SpiNNaker2\.default_routes: found 'yes', allowed True and False"),
 ])
 def test_a_machine_that_is_not_there_is_refused(given, said):
     with pytest.raises(MappingError, match=said):
         s2nir.SpiNNaker2(**given)
+
+
+def test_numbers_of_numpy_make_the_same_machine():
+    assert s2nir.SpiNNaker2(boards=np.int64(3), reserved=np.int8(4)) == s2nir.SpiNNaker2(boards=3)
+    assert s2nir.SpiNNaker2(chips=np.array([[0, 1], [0, 0]])) == s2nir.SpiNNaker2(chips=((0, 0), (0, 1)))
+    json.dumps(s2nir.SpiNNaker2(boards=np.int64(3), reserved=np.int8(4)).to_dict())
+
+
+@pytest.mark.parametrize(("wrong", "said"), [
+    *((dict(seed=v), rf"Faults\.drawn\.seed: found {v!r}, allowed whole numbers from 0") for v in ("a", 1.5, -1, None)),
+    *(({name: v}, rf"Faults\.drawn\.{name}: found {v!r}, allowed shares from 0 to 1")
+      for name in ("cores", "chips", "links", "routers") for v in ("a", None, -0.1, 1.1, True)),
+    (dict(machine=None), r"Faults\.drawn: found a NoneType, needed a SpiNNaker2"),
+])
+def test_faults_that_cannot_be_drawn(wrong, said):
+    with pytest.raises(s2nir.S2NirError, match=said):
+        s2nir.Faults.drawn(**{"machine": BOARD, "seed": 1} | wrong)
+
+
+@pytest.mark.parametrize(("stage", "wrong", "said"), [
+    *((Annealing, {name: v}, rf"{name}: found {v!r}, allowed whole numbers from {least} up")
+      for name, least in (("seed", 0), ("moves", 0), ("reach", 1)) for v in ("a", 1.5, -1, None)),
+    (Annealing, dict(reach=0), "reach: found 0, allowed whole"),
+    (Annealing, dict(hot=-1), "hot: found -1, allowed numbers"),
+    *((LoadAware, dict(rounds=v), f"rounds: found {v!r}, allowed whole numbers from 0") for v in ("a", 1.5, -1, None)),
+    *((LoadAware, dict(near=v), f"near: found {v!r}, allowed shares from 0 to 1") for v in ("a", 2, None)),
+    *((LoadAware, dict(enough=v), f"enough: found {v!r}, allowed numbers from 0 up") for v in ("a", -1, None)),
+    *((Exchange, dict(sweeps=v), f"sweeps: found {v!r}, allowed whole numbers from 0 up") for v in ("a", -1, 1.5)),
+    *((Exchange, dict(place=v), r"place: found .*, needed one of s2nir\.mapping, such as Curve\(\)")
+      for v in ("curve", None, Curve)),
+    (Curve, dict(whole="yes"), "whole: found 'yes', allowed True and False"),
+    *((LargestFirst, dict(first=v), f"first: found {v!r}, allowed whole numbers from 0") for v in ("a", -1, 1 << 32)),
+    (OrderedCovering, dict(target="a"), "target: found 'a', allowed whole numbers from 0 up"),
+    (OrderedCovering, dict(pairs_first=2), "pairs_first: found 2, allowed True and False"),
+    *((stage, dict(avoid="a"), r"avoid: found 'a', needed Blocks\(.*\), or None")
+      for stage in (OrderedCovering, Expand, Fewest)),
+])
+def test_options_of_stages_that_cannot_be_meant(stage, wrong, said):
+    with pytest.raises(MappingError, match=rf"{stage.__name__}\.{said}"):
+        stage(**wrong)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"core": []}', '{"cores": [[0, 0]]}', '{"links": [[0, 0, {}]]}'])

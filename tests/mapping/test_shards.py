@@ -94,13 +94,21 @@ def test_only_images_are_written_over(net, tmp_path):
     for target in (tmp_path / "mine", tmp_path / "mine" / "thesis.tex"):
         with pytest.raises(ImageError, match="is there and is no image folder"):
             s2nir.compile(net, window=WINDOW, into=target)
+    for name in ("x.h5", "x.hdf5", "x.txt"):
+        with pytest.raises(ImageError, match=rf"{name}: found a name that ends in \.\w+, as of a file; a folder's"):
+            s2nir.compile(net, window=WINDOW, into=tmp_path / name)
+    made = s2nir.compile(net, window=WINDOW, into=tmp_path / "plain")
+    assert MachineImage.load(tmp_path / "plain").digest == made.digest
     with pytest.raises(ImageError, match="there is no folder"):
         s2nir.compile(net, window=WINDOW, into=tmp_path / "no" / "net.s2")
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "x"
 
 
 def test_a_folder_without_an_index_is_no_image(tmp_path):
-    with pytest.raises(ImageError, match="is a folder; needed a machine image"):
+    for name in ("none", "none.s2"):
+        with pytest.raises(ImageError, match=f"{name}: there is no such file"):
+            MachineImage.load(tmp_path / name)
+    with pytest.raises(ImageError, match=r"is a folder without 'index\.h5', so no image folder"):
         MachineImage.load(tmp_path)
 
 

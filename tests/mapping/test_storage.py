@@ -170,7 +170,7 @@ def test_files_that_are_no_image(tmp_path):
     (tmp_path / "empty.h5").write_bytes(b"")
     with pytest.raises(ImageError, match="is empty; needed a machine image"):
         MachineImage.load(tmp_path / "empty.h5")
-    with pytest.raises(ImageError, match="is a folder; needed a machine image"):
+    with pytest.raises(ImageError, match=r"is a folder without 'index\.h5', so no image folder; needed"):
         MachineImage.load(tmp_path)
     (tmp_path / "junk.h5").write_bytes(bytes(range(256)))
     with pytest.raises(ImageError, match="is not a readable HDF5 file: it is damaged, or of another format"):
@@ -213,14 +213,34 @@ def test_nothing_is_left_behind_when_writing_fails(image, tmp_path, monkeypatch)
 def test_a_folder_that_is_not_there_or_no_file(image, tmp_path):
     with pytest.raises(S2NirError, match=r"there is no folder .*nowhere"):
         image.save(tmp_path / "nowhere" / "m.h5")
+    (tmp_path / "folder.h5").mkdir()
     with pytest.raises(S2NirError, match="is there and is no file"):
-        image.save(tmp_path)
+        image.save(tmp_path / "folder.h5")
     (tmp_path / "target.h5").write_text("old")
     (tmp_path / "link.h5").symlink_to(tmp_path / "target.h5")
     image.save(tmp_path / "link.h5")
     assert (tmp_path / "link.h5").is_symlink()
     assert MachineImage.load(tmp_path / "target.h5") == image
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["link.h5", "target.h5"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.h5", "link.h5", "target.h5"]
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x", "x.h5.gz", "model.s2.nir"])
+def test_the_ending_of_a_name_says_what_is_written(image, tmp_path, name):
+    said = rf"MachineImage\.save: found .*{name}', allowed are names that end in \.h5 or \.hdf5, .* or in \.s2, for a"
+    with pytest.raises(ImageError, match=said):
+        image.save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    image.save(tmp_path / "x.HDF5")
+    assert MachineImage.load(tmp_path / "x.HDF5") == image
+
+
+@pytest.mark.parametrize("path", [None, 3, ["a.h5"]])
+def test_a_path_that_is_none(image, path):
+    for use, name in ((image.save, "MachineImage.save"), (MachineImage.load, "MachineImage.load"),
+                      (lambda p: s2nir.compile(network(), into=p), "compile.into")):
+        if path is not None or "into" not in name:
+            with pytest.raises(S2NirError, match=rf"{name}: found an? \w+, needed a str or PathLike"):
+                use(path)
 
 
 # what an image prints, and what `check` makes of a changed one

@@ -267,7 +267,7 @@ def test_wrapping_warns_with_its_count_and_clipping_only_notes():
 
 
 @pytest.mark.parametrize(("options", "what"), [
-    (dict(bits=1), r"PTQ\.bits: found 1, allowed 2 to 8"), (dict(bits=9), r"PTQ\.bits: found 9"),
+    (dict(bits=1), r"PTQ\.bits: found 1, allowed whole numbers from 2 to 8"), (dict(bits=9), r"PTQ\.bits: found 9"),
     (dict(bits="u8"), r"PTQ\.bits: found 'u8'"), (dict(bits=2.5), r"PTQ\.bits: found 2\.5"),
     (dict(percentile=0), r"PTQ\.percentile: found 0"), (dict(percentile=100.5), r"PTQ\.percentile: found 100\.5"),
     (dict(percentile="best"), r"PTQ\.percentile: found 'best'"),
@@ -275,6 +275,11 @@ def test_wrapping_warns_with_its_count_and_clipping_only_notes():
     (dict(per="layer"), r"PTQ\.per: found 'layer', allowed 'population', 'channel'"),
     (dict(rounding="up"), r"PTQ\.rounding: found 'up'"), (dict(overflow="drop"), r"PTQ\.overflow: found 'drop'"),
     (dict(bias="nowhere"), r"PTQ\.bias: found 'nowhere'"),
+    *((dict(bits=v), r"PTQ\.bits: found .*, allowed whole numbers from 2 to 8 or \"s4\"")
+      for v in (None, True, [1], np.array([2, 4]))),
+    *((dict(percentile=v), rf'PTQ\.percentile: found {v!r}, allowed numbers above 0 up to 100, or "auto"')
+      for v in ("a", None, True)),
+    (dict(keep_v_reset="no"), r"PTQ\.keep_v_reset: found 'no', allowed True and False"),
 ])
 def test_options_that_are_none(options, what):
     with pytest.raises(QuantizeError, match=what):

@@ -151,11 +151,11 @@ def test_every_noun_prints_short():
 
 @pytest.mark.parametrize(("call", "message"), [
     (lambda d: s2nir.quantize("x.nir"), r"quantize: found a str, needed a Graph\. Load one"),
-    (lambda d: s2nir.quantize(d.graph, 4), r"quantize: found a int, needed a PTQ\. Pass the options"),
+    (lambda d: s2nir.quantize(d.graph, 4), r"quantize: found an int, needed a PTQ\. Pass the options"),
     (lambda d: s2nir.compile(d.graph), r"compile: found a Graph, needed a Network"),
     (lambda d: s2nir.run(d.network, 0), r"run: found a Network, needed a MachineImage"),
     (lambda d: s2nir.compare(d.image, d.graph, 0), r"compare: found a MachineImage, needed a Graph"),
-    (lambda d: s2nir.run(d.image, np.ones((2, 3)), threads=0), r"threads: found 0, must be at least 1"),
+    (lambda d: s2nir.run(d.image, np.ones((2, 3)), threads=0), r"threads: found 0, allowed whole numbers from 1 up"),
     (lambda d: d.recording.counts["nobody"], r"no counts of 'nobody'; there are in, n"),
     (lambda d: d.graph.simulate(np.ones((2, 3)), record=("volts",)), r"record: found 'volts', allowed 'spikes'"),
 ])

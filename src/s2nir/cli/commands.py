@@ -31,6 +31,7 @@ from .spikefiles import poisson, read_spikes, write_arrays
 from .weights import PopulationWeights, weigh
 
 Answer = tuple[dict[str, Any], int]
+IMAGES = (".h5", ".hdf5", ".s2")
 REPORTS = (".html", ".htm", ".json", ".txt")
 WEIGHTS_HEAD = (
     "population", "weights", "largest", "over", "zero", "scale", "threshold", "weight error", "input error", "rate",
@@ -108,7 +109,7 @@ def map(args: argparse.Namespace, out: Console) -> Answer:
         raise WrongUse("give -o IMAGE to write, or --explain")
     if args.explain and args.copies is not None:
         raise WrongUse("--explain explains one copy; give --copies with -o alone")
-    _can_write(args.output)
+    _can_write(args.output, "an image", IMAGES)
     graph = load(args.file, **_loading(args))
     network = _network(args, graph, _calibration(args, graph))
     answer: dict[str, Any] = {"file": args.file, "output": args.output}
@@ -133,7 +134,7 @@ def map(args: argparse.Namespace, out: Console) -> Answer:
 def run(args: argparse.Namespace, out: Console) -> Answer:
     """Run an image, or a network the whole way."""
     _can_write(args.output)
-    _can_write(args.report, REPORTS)
+    _can_write(args.report, "a report", REPORTS)
     if is_image(args.file):
         _only_image_flags(args)
         image = MachineImage.load(args.file)
@@ -163,7 +164,7 @@ def run(args: argparse.Namespace, out: Console) -> Answer:
 def report(args: argparse.Namespace, out: Console) -> Answer:
     """Run, compare with the float run, and write the page."""
     _no_image(args)
-    _can_write(args.output, REPORTS)
+    _can_write(args.output, "a report", REPORTS)
     graph = load(args.file, **_loading(args))
     spikes = _spikes(args, graph.inputs, args.max_count)
     image = _image(args, _network(args, graph, _calibration(args, graph)))
@@ -308,12 +309,12 @@ def _labels(args: argparse.Namespace, spikes: Any, image: MachineImage) -> Any:
     return read_labels(args.labels, _batch(spikes, image), sizes)
 
 
-def _can_write(path: str | None, endings: tuple[str, ...] = ()) -> None:
+def _can_write(path: str | None, what: str = "", endings: tuple[str, ...] = ()) -> None:
     """Say before a long run what would else be said after it."""
     if path is None:
         return
-    if endings and Path(path).suffix.lower() not in endings:
-        raise WrongUse(f"{path}: a report's name ends in {', '.join(endings)}")
+    if endings and Path(path).suffix.lower() not in endings and not Path(path).is_dir():
+        raise WrongUse(f"{path}: {what}'s name ends in {', '.join(endings)}")
     if not Path(path).parent.is_dir():
         raise InputError(f"{path}: there is no folder {str(Path(path).parent)!r} to write into")
 

@@ -29,6 +29,8 @@ BOARD = "py-spinnaker2"
 PLACERS = ("sequential", "curve", "exchange", "annealing")
 ROUTERS = ("dimension", "nearest", "load")
 MINIMISERS = ("auto", "none", "neighbours", "ordered_covering", "expand", "fewest")
+RECORDS = ("spikes", "voltages", "time")
+WINDOW, MOST_COUNT, MOST_BOARDS = (1024, 98_304), 65_535, 1365
 BENCHMARKS = ("dvs-gesture", "nmnist")
 
 
@@ -218,15 +220,17 @@ def _compile_flags(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("mapping (as of s2nir.compile)")
     group.add_argument("--application", choices=APPLICATIONS, default="auto", help="the program of the cores")
     group.add_argument("--onset", choices=("aligned", "board"), help="when constants start to act (default aligned)")
-    group.add_argument("--max-count", type=_whole(1), default=255, metavar="N", help="packets of a source in one tick")
+    group.add_argument("--max-count", type=_whole(1, MOST_COUNT), default=255, metavar="N",
+                       help="packets of a source in one tick")
     group.add_argument("--max-relays", type=_whole(0), default=32, metavar="N", help="relay populations allowed")
-    group.add_argument("--window", type=_whole(1), metavar="BYTES", help="data memory per core, in place of 67328")
-    group.add_argument("--boards", type=_whole(1), metavar="N", help="boards of 48 chips: 1, or a multiple of 3 "
+    group.add_argument("--window", type=_whole(*WINDOW), metavar="BYTES",
+                       help="data memory per core, in place of 67328")
+    group.add_argument("--boards", type=_boards, metavar="N", help="boards of 48 chips: 1, or a multiple of 3 "
                        "(default: one chip)")
     group.add_argument("--rows", choices=("sram", "dram", "compact"), default="sram", help="where synapse rows are, "
                        "and their form (default sram, as published)")
     group.add_argument("--tick", type=_positive, metavar="SECONDS", help="length of a tick (default 0.001)")
-    group.add_argument("--share", type=_share, metavar="SHARE", help="neurons per core, as a share of what fits "
+    group.add_argument("--share", type=_part, metavar="SHARE", help="neurons per core, as a share of what fits "
                        "(default 1)")
     group.add_argument("--faults", metavar="FILE", help="JSON of dead cores, chips, links and routers")
     group.add_argument("--place", choices=PLACERS, help="slices to cores (default: exchange on several chips)")
@@ -236,7 +240,7 @@ def _compile_flags(command: argparse.ArgumentParser) -> None:
     group.add_argument("--copies", type=_copies, metavar="fill|N", help="copies of the network, each with "
                        "inputs of its own; fill: as many as fit (default 1)")
     group.add_argument("--ticks", type=_whole(1), metavar="N", help="make room for a recording of N ticks")
-    group.add_argument("--record", type=lambda text: tuple(text.split(",")), default=("spikes",), metavar="WHAT",
+    group.add_argument("--record", type=_records, default=("spikes",), metavar="WHAT",
                        help="what that room is for: spikes, voltages, time, with commas")
 
 
@@ -307,6 +311,26 @@ def _share(text: str) -> float:
     return value
 
 
+def _part(text: str) -> float:
+    value = _number(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"found {text}, needed a share above 0 up to 1")
+    return value
+
+
+def _boards(text: str) -> int:
+    if text not in map(str, (1, *range(3, MOST_BOARDS + 1, 3))):
+        raise argparse.ArgumentTypeError(f"found {text}, allowed 1, or a multiple of 3 up to {MOST_BOARDS}")
+    return int(text)
+
+
+def _records(text: str) -> tuple[str, ...]:
+    for word in text.split(","):
+        if word not in RECORDS:
+            raise argparse.ArgumentTypeError(f"found {word!r}, allowed {_allowed(word, RECORDS)}")
+    return tuple(text.split(","))
+
+
 def _percentile(text: str) -> float | str:
     value = text if text == "auto" else _number(text)
     if not isinstance(value, str) and not 0 < value <= 100:
@@ -326,10 +350,11 @@ def _copies(text: str) -> int | str:
     return text if text == "fill" else int(text)
 
 
-def _whole(least: int) -> Callable[[str], int]:
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"found {text}, needed a whole number from {least} up")
+        if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+            upto = "up" if most is None else f"to {most}"
+            raise argparse.ArgumentTypeError(f"found {text}, needed a whole number from {least} {upto}")
         return int(text)
 
     return parse

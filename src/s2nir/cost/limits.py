@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from ..errors import InputError, MappingError, needs
+from ..errors import needs
 from ..graph import Loops
 from ..machine import Application, SpiNNaker2
-from ..mapping import Partition, headroom, refuse_unfit
+from ..mapping import Partition, asked, headroom
 from ..quantize import Network
 from ..values import Noun
 from .changes import Change, Ladder, changes
@@ -136,17 +134,18 @@ def explain(
         where `compile` refuses it for another reason than a resource: a loop without lags, say.
     """
     needs(network, Network, "explain", "Make one with s2nir.quantize(graph).")
-    refuse_unfit(machine or SpiNNaker2(), partition, place, allot, route, minimise)
-    headroom(network, max_count)
-    if loops not in (*Loops, *(known.value for known in Loops)):
-        raise MappingError(f"loops: found {loops!r}, allowed 'refuse' or 'machine'")
-    loops = Loops.MACHINE if network.loops is Loops.MACHINE else Loops(loops)
+    given = asked(
+        network, machine=machine, application=application, partition=partition, place=place, allot=allot, route=route,
+        minimise=minimise, loops=loops, ticks=ticks, record=record, max_count=max_count, max_relays=max_relays,
+        window=window, rates=rates,
+    )
+    headroom(network, given.max_count)
     first = Choice(
-        machine=machine or SpiNNaker2(), application=application, loops=loops, ticks=ticks, record=tuple(record),
-        max_relays=max_relays, window=window, partition=partition or Partition(), place=place, allot=allot,
+        machine=given.machine, application=application, loops=given.loops, ticks=given.ticks, record=given.record,
+        max_relays=given.max_relays, window=given.window, partition=given.partition, place=place, allot=allot,
         route=route, minimise=minimise,
     )
-    survey = Surveyor(network, _rates(network, rates or {}))
+    survey = Surveyor(network, given.rates)
     found = survey(first)
     tried = tuple(_tried(survey, first, found))
     laid = "" if found.laid in (None, first.machine) else _machine(found.laid)
@@ -155,16 +154,6 @@ def explain(
         network=network.digest, machine=_machine(first.machine), resources=tuple(ordered), laid=laid,
         first=found.first, fits=found.fits, keeps_up=found.keeps_up, tried=tried,
     )
-
-
-def _rates(network: Network, given: Mapping[str, float]) -> Mapping[str, float]:
-    names = [p.name for p in network.populations]
-    for name, value in given.items():
-        if name not in names:
-            raise InputError(f"rates: no population {name!r}; there are {', '.join(names)}")
-        if not 0 <= value < np.inf:
-            raise InputError(f"rates: found {value} for {name!r}, needed packets per neuron and tick from 0 up")
-    return given
 
 
 def _tried(survey: Surveyor, choice: Choice, found: Survey) -> Iterator[Trial]:

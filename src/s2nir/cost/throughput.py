@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import Number, Whole
 from ..emulate import Program, Recording, program
 from ..errors import InputError, needs
 from ..machine import FIFO_PACKETS, LINK_NAMES, LINKS, Chip
-from ..mapping import MachineImage, link_ns
+from ..mapping import MachineImage, link_ns, rates_of
 from .cycles import Cycles, descriptor, synapses_per_core
 
 HOST_PACKETS_PER_S = 1e9 / (1538 * 8) * 368
@@ -136,20 +137,21 @@ def throughput(
         meant.
     """
     needs(image, MachineImage, "throughput", "Make one with s2nir.compile(network, copies=...).")
-    given = isinstance(activity, Recording)
-    if not (host > 0 and fifo >= 1 and inferences >= 1 and (steps is None or (steps >= 1 and not given))):
-        raise InputError(f"throughput: found host={host}, fifo={fifo}, inferences={inferences}, steps={steps}; allowed "
-                         "above 0, steps only with rates")
     needs(activity, (Recording, Mapping), "throughput", "Give a Recording of the network, or rates by population.")
-    if not given and steps is None:
-        raise InputError("throughput: rates say nothing of the length of a round; give steps= as well")
+    host = Number(0, above=True, what="packets per second")(host, "throughput.host", InputError)
+    fifo = Whole(1, what="packets")(fifo, "throughput.fifo", InputError)
+    inferences = Whole(1)(inferences, "throughput.inferences", InputError)
     if isinstance(activity, Recording):
+        if steps is not None:
+            raise InputError(f"throughput.steps: found {steps!r}, allowed with rates only; a Recording has its own")
         one, ready, sent, into = _recorded(image, activity)
         length = activity.steps
+    elif steps is None:
+        raise InputError("throughput: rates say nothing of the length of a round; give steps= as well")
     else:
+        length = Whole(1, what="steps")(steps, "throughput.steps", InputError)
         one, ready, sent, into = _expected(image, activity)
-        assert steps is not None
-        length, into = steps, into * steps
+        into *= length
     cycles, arriving, packets = _busiest(one, ready, sent, _crossings(image))
     topology = image.machine.topology
     clock = Cycles(one).clock_hz
@@ -169,7 +171,7 @@ def throughput(
         arriving=float(arriving.max(initial=0)),
         fifo=fifo,
         input_packets=float(into),
-        host=float(host),
+        host=host,
         entries=image.provenance.get("copies_end") == "routing entries",
     )
 
@@ -199,13 +201,7 @@ def _expected(
     """As `_recorded`, of one tick with mean packets."""
     from scipy.sparse import csr_array
 
-    names = [p.name for p in image.populations]
-    for name, rate in rates.items():
-        if name not in names:
-            raise InputError(f"throughput: found a rate of {name!r}; there are {', '.join(names)}")
-        if not isinstance(rate, int | float | np.number) or not 0 <= rate < np.inf:
-            raise InputError(f"throughput: found the rate {rate!r} of {name!r}, needed packets per neuron and tick "
-                             "from 0 up")
+    rates = rates_of(rates, (p.name for p in image.populations))
     one, ready = _alone(image)
     each = np.zeros((1, ready.size))
     for name, rate in rates.items():

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..emulate import Recording, ways
-from ..errors import InputError, needs
+from ..errors import needs
 from ..machine import APPLICATIONS, LINK_NAMES, LINKS, Application
-from ..mapping import MachineImage, link_ns
+from ..mapping import MachineImage, link_ns, rates_of
 from ..values import Noun, freeze_fields
 
 DENSE = 1 << 22  # packets by tick and place that are held at once
@@ -185,7 +185,7 @@ def expected(image: MachineImage, rates: Mapping[str, float] | None = None) -> T
     """
     needs(image, MachineImage, "expected", "Make one with s2nir.compile(network).")
     reach, first = ways(image)
-    rate = np.repeat(_rates(image, rates or {}), np.diff(first))
+    rate = np.repeat(_rates(image, rates), np.diff(first))
     chips, cores = image.machine.topology.chips, len(image.cores)
     sent = np.bincount(reach.of, rate, minlength=reach.classes)
     links = sent @ reach.over("link", LINKS * chips)
@@ -199,14 +199,9 @@ def expected(image: MachineImage, rates: Mapping[str, float] | None = None) -> T
     })
 
 
-def _rates(image: MachineImage, given: Mapping[str, float]) -> NDArray[np.float64]:
+def _rates(image: MachineImage, given: Mapping[str, float] | None) -> NDArray[np.float64]:
     """Packets per neuron and tick, by core."""
-    names = [p.name for p in image.populations]
-    for name, value in given.items():
-        if name not in names:
-            raise InputError(f"rates: no population {name!r}; there are {', '.join(names)}")
-        if not 0 <= value < np.inf:
-            raise InputError(f"rates: found {value} for {name!r}, needed packets per neuron and tick from 0 up")
+    given = rates_of(given, (p.name for p in image.populations))
     found = np.zeros(len(image.cores))
     each = image.cores_per_copy
     for p in image.populations:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import SomeOf, Whole
 from ..errors import RunError, needs
 from ..events import to_counts
 from ..fixedpoint import Arithmetic
@@ -45,7 +46,7 @@ def ways(image: MachineImage) -> tuple[Reach, NDArray[np.int64]]:
 def run(
     image: MachineImage,
     spikes: Any,
-    record: tuple[str, ...] | Mapping[str, tuple[str, ...]] = ("spikes",),
+    record: tuple[str, ...] | str | Mapping[str, tuple[str, ...] | str] = ("spikes",),
     threads: int = 1,
     progress: Any = None,
 ) -> Recording:
@@ -68,12 +69,12 @@ def run(
         where `record` asks for what there is not.
     """
     needs(image, MachineImage, "run", "Make one with s2nir.compile(network), or s2nir.MachineImage.load(path).")
-    if threads < 1:
-        raise RunError(f"threads: found {threads}, must be at least 1")
+    threads = Whole(1)(threads, "threads", RunError)
     given = to_counts(spikes, {p.name: p.shape for p in image.inputs}, image.dt, image.max_count)
     batch, steps = next(iter(given.values())).shape[:2]
+    wanted = _wanted(image, record)
     ready = program(image)
-    watch, columns, before = _watched(image, ready, record)
+    watch, columns, before = _watched(image, ready, wanted)
     ticks = steps + image.lag
     packets = _packets(given, ready, image.copies, ticks)
     with ThreadPoolExecutor(max_workers=threads) as pool:
@@ -99,20 +100,23 @@ def run(
     )
 
 
+def _wanted(image: MachineImage, record: Any) -> dict[str, tuple[str, ...]]:
+    """What is recorded, by population."""
+    names = [p.name for p in image.populations if p.kind == "neurons"]
+    for name in record if isinstance(record, Mapping) else ():
+        if name not in names:
+            raise RunError(f"record: {name!r} is no population of the image; there are {', '.join(sorted(names))}")
+    some = SomeOf(RECORDABLE)
+    if isinstance(record, Mapping):
+        return {name: some(kinds, f"record of {name!r}", RunError) for name, kinds in record.items()}
+    return dict.fromkeys(names, some(record, "record", RunError))
+
+
 def _watched(
-    image: MachineImage, ready: Program, record: tuple[str, ...] | Mapping[str, tuple[str, ...]]
+    image: MachineImage, ready: Program, wanted: Mapping[str, tuple[str, ...]]
 ) -> tuple[NDArray[np.int64], dict[str, slice], bool]:
     """Neurons whose membranes are kept, copy by copy; where each population stands among those of its copy; and whether
     potentials are kept too."""
-    names = {p.name for p in image.populations if p.kind == "neurons"}
-    record = (record,) if isinstance(record, str) else record
-    wanted = dict(record) if isinstance(record, Mapping) else dict.fromkeys(names, tuple(record))
-    for name, kinds in wanted.items():
-        if name not in names:
-            raise RunError(f"record: {name!r} is no population of the image; there are {', '.join(sorted(names))}")
-        for kind in kinds:
-            if kind not in RECORDABLE:
-                raise RunError(f"record: found {kind!r}, allowed {', '.join(map(repr, RECORDABLE))}")
     kept = {name for name, kinds in wanted.items() if set(kinds) & {"voltages", "potentials"}}
     columns, at = {}, 0
     for p in image.populations:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import GraphError, LoadError
+from ..arguments import Numbers, Pair, Whole
+from ..arguments import shape as shape_of
+from ..errors import GraphError, LoadError, needs
 from ..graph import (
     Compare,
     Connection,
@@ -30,7 +32,7 @@ from ..graph import (
     Uniform,
 )
 from .build import legal
-from .contract import Contract
+from .contract import Contract, seconds
 from .limits import Log
 from .neurons import factor
 
@@ -74,7 +76,9 @@ class Connect:
         width) with `padding` and `stride`; a scipy sparse matrix (targets, sources); or, with a rule, a number,
         `rules.Uniform` or `rules.Normal` (nothing for a `rules.Kernel`)
     rule : from `s2nir.rules`; None where the weights are written out
-    delay : steps, on top of what a projection takes; with a rule also `rules.Uniform` or `rules.Normal`
+    delay : steps, on top of what a projection takes; with a rule also `rules.Uniform` or `rules.Normal`. Where
+        `loops="machine"` has a feed-forward projection take a step, one delay for all begins with that step, as a Delay
+        of NIR does, and drawn delays come on top of it.
     seed : of a rule's draws; None for one that follows from the seed of `build`, the names, and the projection's place
         among those with the same names
     """
@@ -128,14 +132,18 @@ def build(
     >>> graph["sheet"].size
     64
     """
-    contract = Contract(dt=None if dt is None else float(dt), integrator=_integrator(integrator),
+    needs(populations, Mapping, "build", "Give Neurons, or the shapes of inputs, by name.")
+    needs(projections, Iterable, "build", "Give a list of s2nir.Connect(...).")
+    seed = Whole()(seed, "seed", GraphError)
+    contract = Contract(dt=None if dt is None else seconds("dt", dt), integrator=_integrator(integrator),
                         loops=Loops.REFUSE, rules={}, entries=())
-    made = tuple(_population(str(n), p, contract) for n, p in populations.items())
+    made = tuple(_population(n, p, contract) for n, p in populations.items())
     shapes = {p.name: p.shape for p in made}
     ways: list[Projection] = []
     for c in projections:
+        needs(c, Connect, "build", "Projections are s2nir.Connect(source=..., target=..., weight=...).")
         for end in (c.source, c.target):
-            if end not in shapes:
+            if end not in tuple(shapes):
                 raise GraphError(f"{c.source} -> {c.target}: no population {end!r}; there are {', '.join(shapes)}")
         place = sum((q.source, q.target) == (c.source, c.target) for q in ways)
         ways.append(_projection(c, shapes[c.source], shapes[c.target], _seed(seed, c, place)))
@@ -153,26 +161,14 @@ def _integrator(value: Integrator | str) -> Integrator:
         raise GraphError(f"integrator: found {value!r}, allowed 'euler' or 'exponential'") from None
 
 
-def _shape(name: str, given: Any) -> Shape:
-    try:
-        found = (int(given),) if np.ndim(given) == 0 else tuple(int(n) for n in given)
-    except (TypeError, ValueError):
-        raise GraphError(f"{name}: found the shape {given!r}, needed whole numbers, or Neurons(...)") from None
-    if not found or min(found) < 1:
-        raise GraphError(f"{name}: found the shape {given!r}, allowed sizes from 1 up")
-    return found
-
-
 def _population(name: str, given: Neurons | Shape | int, contract: Contract) -> Population:
     if not isinstance(given, Neurons):
-        return Population(name=name, node="Input", shape=_shape(name, given))
-    shape = _shape(name, given.shape)
+        shape = shape_of(given, f"{name} (Neurons, or the shape of an input)", GraphError)
+        return Population(name=name, node="Input", shape=shape)
+    shape = shape_of(given.shape, f"{name}.shape", GraphError)
 
     def value(field: str) -> NDArray[np.float64]:
-        try:
-            array = np.asarray(getattr(given, field), np.float64)
-        except (TypeError, ValueError):
-            raise GraphError(f"{name}.{field}: found {getattr(given, field)!r}, needed a number or an array") from None
+        array = Numbers(", one or an array")(getattr(given, field), f"{name}.{field}", GraphError)
         if array.ndim and array.shape != shape:
             raise GraphError(f"{name}.{field}: found shape {array.shape}, needed () or {shape}")
         return array
@@ -210,7 +206,7 @@ def _seed(seed: int, c: Connect, place: int) -> int:
     """The seed of a rule's draws: its own, or one that follows from names."""
     if c.seed is not None:
         return c.seed
-    text = f"{int(seed)}\0{c.source}\0{c.target}\0{place}"
+    text = f"{seed}\0{c.source}\0{c.target}\0{place}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 
@@ -219,7 +215,7 @@ def _projection(c: Connect, source: Shape, target: Shape, seed: int) -> Projecti
     try:
         if c.rule is not None:
             ruled = Ruled(rule=c.rule, source_shape=source, target_shape=target, weights=_law(c.weight),
-                          delay=_law(c.delay) or 0, seed=seed)
+                          delay=_law(c.delay), seed=seed)
             fixed = int(ruled.delay) if isinstance(ruled.delay, int | float) else 0
             if fixed:
                 ruled = Ruled(rule=c.rule, source_shape=source, target_shape=target, weights=_law(c.weight), seed=seed)
@@ -248,23 +244,19 @@ def _written(c: Connect, source: Shape, target: Shape) -> Connection:
         by_source.sum_duplicates()
         by_source.sort_indices()
         return Sparse(targets=m, start=by_source.indptr, target=by_source.indices,
-                      weight=by_source.data.astype(np.float64), delay=np.zeros(by_source.nnz, np.int64))
-    try:
-        weight = np.asarray(c.weight, np.float64)
-    except (TypeError, ValueError):
-        raise GraphError(f"weight: found {type(c.weight).__name__}, needed numbers, or a rule") from None
+                      weight=Numbers()(by_source.data, "weight", GraphError), delay=np.zeros(by_source.nnz, np.int64))
+    weight = Numbers(", or a rule")(c.weight, "weight", GraphError)
     if weight.shape in ((m, n), (*target, *source)):
         return Dense(weight=weight.reshape(m, n))
     if weight.ndim == 4 and len(source) == 3 and len(target) == 3:
+        stride, padding = Pair(1)(c.stride, "stride", GraphError), Pair(0)(c.padding, "padding", GraphError)
         size = tuple(
-            (n + 2 * p - k) // s + 1
-            for n, p, k, s in zip(source[1:], c.padding, weight.shape[2:], c.stride, strict=True)
+            (n + 2 * p - k) // s + 1 for n, p, k, s in zip(source[1:], padding, weight.shape[2:], stride, strict=True)
         )
         if (weight.shape[1], weight.shape[0], *size) != (source[0], *target):
-            raise GraphError(f"weight: kernels {weight.shape} with padding {c.padding} and stride {c.stride} lead from "
+            raise GraphError(f"weight: kernels {weight.shape} with padding {padding} and stride {stride} lead from "
                              f"{source} to {(weight.shape[0], *size)}, the target is {target}")
-        return Conv(weight=weight, in_shape=source, out_shape=target,
-                    stride=c.stride, padding=c.padding)
+        return Conv(weight=weight, in_shape=source, out_shape=target, stride=stride, padding=padding)
     hint = "" if weight.ndim else "; one number for all needs a rule"
     raise GraphError(f"weight: found shape {weight.shape}, needed (targets, sources) = {(m, n)}{hint}")
 
@@ -275,6 +267,6 @@ def _outputs(given: Any, made: tuple[Population, ...], ways: list[Projection]) -
         last = [p.name for p in made if not p.is_input and p.name not in fed]
         last = last or [p.name for p in made if not p.is_input]
         return {"out": last[0]} if len(last) == 1 else {f"out_{n}": n for n in last}
-    if isinstance(given, str):
+    if isinstance(given, str) or not isinstance(given, Iterable):
         raise LoadError(f"outputs: found {given!r}, needed a list of names")
     return dict(given) if isinstance(given, Mapping) else {str(n): str(n) for n in given}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from ..arguments import Whole, settle
 from ..errors import LoadError, UnsupportedError
 
 MAX_BYTES = 256 * 2**20
@@ -27,6 +28,9 @@ class Limits:
     max_objects: int = 10_000
     max_depth: int = 64
     max_chains: int = 256
+
+    def __post_init__(self) -> None:
+        settle(self, LoadError, **dict.fromkeys(("max_bytes", "max_objects", "max_depth", "max_chains"), Whole()))
 
     @property
     def max_neurons(self) -> int:

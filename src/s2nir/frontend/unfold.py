@@ -7,13 +7,13 @@ stride is as large as its input, or the population is written flat.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UnsupportedError
-from ..graph import Connection, Conv, Dense, Graph, Population, Projection, Sparse
+from ..graph import Connection, Conv, Dense, Graph, Population, Projection, Sparse, timing
 from . import unfold_nodes as emit
 from .raw import HINT, RawGraph, RawNode, Shape
 from .unfold_neurons import neuron
@@ -38,9 +38,11 @@ class _Writer:
     nodes: dict[str, RawNode] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
     flat: set[str] = field(default_factory=set)
+    taken: dict[int, int] = field(default_factory=dict)  # steps to be written, by id of a projection
 
     def raw(self) -> RawGraph:
         self._decide_flat()
+        self._decide_steps()
         for p in self.graph.populations:  # the names that are given come first
             if p.is_input:
                 self.nodes[p.name] = RawNode(type="Input", fields={"shape": np.array(p.shape)})
@@ -77,6 +79,15 @@ class _Writer:
                 if not into or any(self._needs_row(q) for q in into):
                     self.flat.add(name)
             changed = len(self.flat) > before
+
+    def _decide_steps(self) -> None:
+        """The steps that `loops="machine"` gives to projections; where synapses of one have delays of their own, which
+        come on top, they are written as a Delay, since that would else take the place of the step."""
+        when, ways = timing(self.graph), self.graph.projections
+        extra = [s - q.delay - r for q, s, r in zip(ways, when.steps, when.recurrent, strict=True)]
+        if any(n and isinstance(q.connection, Sparse) and q.connection.delay.any()
+               for n, q in zip(extra, ways, strict=True)):
+            self.taken = {id(q): n for n, q in zip(extra, ways, strict=True)}
 
     def _needs_row(self, q: Projection) -> bool:
         if isinstance(q.connection, Conv):
@@ -124,13 +135,14 @@ class _Writer:
         """The projections into a population, each with one delay."""
         found = []
         for q in self.graph.into(p.name):
+            waits = q.delay + self.taken.get(id(q), 0)
             if isinstance(q.connection, Sparse) and q.connection.delay.any():
                 for extra in np.unique(q.connection.delay):
                     part = emit.with_delay(q.connection, int(extra))
                     found.append(Projection(source=q.source, target=q.target, connection=part,
-                                            delay=q.delay + int(extra)))
+                                            delay=waits + int(extra)))
             else:
-                found.append(q)
+                found.append(replace(q, delay=waits))
         return found
 
     def _chain(self, c: Connection, delay: int, source: Population, target: Population) -> list[RawNode]:

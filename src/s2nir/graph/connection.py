@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import Whole
 from ..errors import GraphError
 from ..values import freeze_fields
 
@@ -144,9 +145,8 @@ class Projection:
     via: tuple[str, ...] = field(default=(), metadata={"digest": False})
 
     def __post_init__(self) -> None:
-        if isinstance(self.delay, bool) or self.delay != int(self.delay) or self.delay < 0:
-            raise GraphError(f"{self.source} -> {self.target}: delay {self.delay!r}, allowed whole steps from 0 up")
-        object.__setattr__(self, "delay", int(self.delay))
+        where = f"{self.source} -> {self.target}: delay"
+        object.__setattr__(self, "delay", Whole(what="steps")(self.delay, where, GraphError))
 
 
 def synapses(connection: Connection) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any], NDArray[np.int64]]:

@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import Number, Whole, flag
 from ..errors import GraphError
 from ..values import FrozenMap, Noun, digest, freeze
 from .connection import Projection
@@ -47,6 +48,7 @@ class Loops(enum.Enum):
 
 
 MOST_REFRACTORY = 65_535  # what a neuron's flags hold
+REFRACTORY = Whole(0, MOST_REFRACTORY, "steps")
 Kind = TypeVar("Kind", bound=enum.Enum)
 
 
@@ -98,10 +100,8 @@ class Population:
             raise GraphError(f"a population is named {self.name!r}; needed text")
         for name, kind in (("reset", Reset), ("compare", Compare)):
             object.__setattr__(self, name, member(kind, getattr(self, name), f"{self.name}.{name}"))
-        held = self.refractory
-        if isinstance(held, bool) or held != int(held) or not 0 <= held <= MOST_REFRACTORY:
-            raise GraphError(f"{self.name}.refractory: found {held!r}, allowed whole steps from 0 to {MOST_REFRACTORY}")
-        object.__setattr__(self, "refractory", int(held))
+        for name, check in (("refractory", REFRACTORY), ("reset_late", flag)):
+            object.__setattr__(self, name, check(getattr(self, name), f"{self.name}.{name}", GraphError))
         for name in PARAMETERS:
             value = getattr(self, name)
             if value is not None:
@@ -194,9 +194,8 @@ class Graph(Populations[Population]):
     nested: tuple[str, ...] = field(default=(), metadata={"digest": False})
 
     def __post_init__(self) -> None:
-        if self.dt is not None and not (isinstance(self.dt, int | float | np.number) and 0 < self.dt < np.inf):
-            raise GraphError(f"dt: found {self.dt!r}, must be seconds above 0, or None")
-        object.__setattr__(self, "dt", None if self.dt is None else float(self.dt))
+        seconds = Number(0, above=True, what="seconds", also=", or None")
+        object.__setattr__(self, "dt", None if self.dt is None else seconds(self.dt, "dt", GraphError))
         for name, kind in (("integrator", Integrator), ("loops", Loops)):
             object.__setattr__(self, name, member(kind, getattr(self, name), name))
         object.__setattr__(self, "populations", tuple(sorted(self.populations, key=lambda p: p.name)))

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import Number, Numbers, Pair, Whole, flag, settle, shape
 from ..errors import GraphError
-from ..values import freeze_fields
+from ..values import freeze
 from .connection import Sparse
 
 Shape = tuple[int, ...]
 WRITTEN = 1 << 26  # synapses that a rule is written out to at once, at most
+PROBABILITY = Number(0, 1)
 SIGMAS = 8 * 32767.5 / np.sqrt(8 * (65536**2 - 1) / 12)  # how far a Normal reaches
 
 
@@ -30,7 +32,8 @@ class Uniform:
     high: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite([self.low, self.high]).all() and self.low <= self.high):
+        low, high = (Number()(getattr(self, n), f"Uniform.{n}", GraphError) for n in ("low", "high"))
+        if low > high:
             raise GraphError(f"Uniform: found {self.low!r} to {self.high!r}, needed two finite numbers, rising")
 
 
@@ -45,8 +48,8 @@ class Normal:
     sd: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite([self.mean, self.sd]).all() and self.sd >= 0):
-            raise GraphError(f"Normal: found mean {self.mean!r}, sd {self.sd!r}; needed finite numbers, sd from 0 up")
+        Number()(self.mean, "Normal.mean", GraphError)
+        Number(0)(self.sd, "Normal.sd", GraphError)
 
 
 Law = float | Uniform | Normal
@@ -65,7 +68,8 @@ class FixedProbability:
     autapses: bool = True
 
     def __post_init__(self) -> None:
-        _probability("FixedProbability", self.p)
+        PROBABILITY(self.p, "FixedProbability.p", GraphError)
+        settle(self, GraphError, autapses=flag)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +84,7 @@ class FixedIndegree:
     multapses: bool = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.indegree, bool) or self.indegree != int(self.indegree) or self.indegree < 0:
-            raise GraphError(f"FixedIndegree.indegree: found {self.indegree!r}, allowed whole numbers from 0 up")
+        settle(self, GraphError, indegree=Whole(), autapses=flag, multapses=flag)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +101,8 @@ class Window:
     autapses: bool = True
 
     def __post_init__(self) -> None:
-        if len(self.size) != 2 or min(self.size) < 1 or any(n != int(n) for n in self.size):
-            raise GraphError(f"Window.size: found {self.size!r}, allowed (height, width) from 1 up")
-        object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
-        _probability("Window", self.p)
+        PROBABILITY(self.p, "Window.p", GraphError)
+        settle(self, GraphError, size=Pair(1), wrap=flag, autapses=flag)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -115,7 +116,8 @@ class Kernel:
     wrap: bool = True
 
     def __post_init__(self) -> None:
-        freeze_fields(self, weights=np.float64)
+        settle(self, GraphError, weights=Numbers(), wrap=flag)
+        object.__setattr__(self, "weights", freeze(self.weights))
         if self.weights.ndim != 2 or not self.weights.size or not np.isfinite(self.weights).all():
             raise GraphError(f"Kernel.weights: found shape {self.weights.shape}, needed finite (height, width)")
 
@@ -125,11 +127,6 @@ class Kernel:
 
 
 Rule = OneToOne | FixedProbability | FixedIndegree | Window | Kernel
-
-
-def _probability(where: str, p: float) -> None:
-    if not 0 <= p <= 1:
-        raise GraphError(f"{where}.p: found {p!r}, allowed 0 to 1")
 
 
 class Written(NamedTuple):
@@ -166,27 +163,24 @@ class Ruled:
     _packed: Any = field(default=None, init=False, repr=False, metadata={"digest": False})
 
     def __post_init__(self) -> None:
-        for name in ("source_shape", "target_shape"):
-            object.__setattr__(self, name, tuple(int(n) for n in getattr(self, name)))
+        settle(self, GraphError, source_shape=shape, target_shape=shape)
         if not isinstance(self.rule, Rule):
             raise GraphError(f"rule: found {self.rule!r}, needed one of s2nir.rules, such as Window(size=(3, 3))")
-        for what, law in (("weight", self.weights), ("delay", self.delay)):
-            if not isinstance(law, int | float | Uniform | Normal) and not (what == "weight" and law is None):
-                raise GraphError(f"{what}: found a {type(law).__name__}, needed a number, Uniform or Normal")
-        d = self.delay
+        w, d = self.weights, self.delay
+        if (w is None) != isinstance(self.rule, Kernel):
+            raise GraphError(f"weight: {type(self.rule).__name__} with weight {w!r}; a Kernel has weights of its own, "
+                             "every other rule needs a number, Uniform or Normal")
+        if not isinstance(w, Uniform | Normal | None):
+            Number(also=", Uniform and Normal")(w, "weight", GraphError)
+        if not isinstance(d, Uniform | Normal):
+            Whole(what="steps", also=", Uniform and Normal")(d, "delay", GraphError)
         if isinstance(d, Uniform) and (d.low != int(d.low) or d.high != int(d.high)):
             raise GraphError(f"delay: found {d!r}, allowed whole steps from 0 up at both ends")
         if isinstance(d, Normal) and d.mean < 0:
             raise GraphError(f"delay: found {d!r}, allowed a mean of 0 steps or more")
-        if isinstance(self.seed, bool) or self.seed != int(self.seed) or not 0 <= self.seed < 1 << 63:
-            raise GraphError(f"seed: found {self.seed!r}, allowed whole numbers from 0 up to 2**63 - 1")
-        if (self.weights is None) != isinstance(self.rule, Kernel):
-            raise GraphError(f"weight: {type(self.rule).__name__} with weight {self.weights!r}; a Kernel has weights "
-                             "of its own, every other rule needs a number, Uniform or Normal")
-        if isinstance(self.weights, int | float) and not np.isfinite(self.weights):
-            raise GraphError(f"weight: found {self.weights!r}, needed a finite number")
-        if self.lowest_delay < 0 or (isinstance(self.delay, int | float) and self.delay != int(self.delay)):
-            raise GraphError(f"delay: found {self.delay!r}, allowed whole steps from 0 up")
+        if self.lowest_delay < 0:
+            raise GraphError(f"delay: found {d!r}, allowed whole steps from 0 up")
+        object.__setattr__(self, "seed", Whole(0, (1 << 63) - 1)(self.seed, "seed", GraphError))
         name = type(self.rule).__name__
         if isinstance(self.rule, OneToOne) and self.sources != self.targets:
             raise GraphError(f"{name}: found {self.sources} sources and {self.targets} targets, needed as many")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import SomeOf
 from ..errors import InputError
 from ..events import to_arrays
 from .apply import arriving
@@ -63,9 +64,7 @@ def simulate(graph: Graph, spikes: Any, record: tuple[str, ...] = ("spikes",)) -
         where the input does not fit the graph's inputs.
     """
     graph = written_out(legal(graph))
-    unknown = sorted(set(record) - set(RECORDABLE))
-    if unknown:
-        raise InputError(f"record: found {unknown[0]!r}, allowed {', '.join(map(repr, RECORDABLE))}")
+    record = SomeOf(RECORDABLE)(record, "record", InputError)
     given = to_arrays(spikes, {p.name: p.shape for p in graph.inputs}, graph.dt)
     batch, steps = next(iter(given.values())).shape[:2]
     at_once = max(1, HELD // (steps * max(p.size for p in graph.populations)))

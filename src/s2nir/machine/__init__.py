@@ -1,6 +1,6 @@
 """The machine: geometry, applications, and every number with its source."""
 
-from .applications import APPLICATIONS, CODES, Application, Word, record_bytes
+from .applications import APPLICATIONS, CODES, RECORDS, WINDOW, Application, Word, record_bytes
 from .faults import Faults
 from .spec import Chip, SpiNNaker2, floor_position
 from .spinnaker2 import (
@@ -35,11 +35,13 @@ __all__ = [
     "NODES",
     "PES",
     "QUADS",
+    "RECORDS",
     "ROUTE_BYTES",
     "SRAM_DATA",
     "STEPS",
     "TICK_S",
     "USABLE_PES",
+    "WINDOW",
     "WINDOW_NEW",
     "WINDOW_OLD",
     "Application",

@@ -8,11 +8,15 @@ of the size that such loops have on a Cortex-M4F.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
+from ..arguments import Number, OneOf, Whole, settle
 from ..errors import MappingError
 from .spinnaker2 import CLOCK_HZ, FIFO_PACKETS, SRAM_DATA, WINDOW_NEW
+
+RECORDS = ("spikes", "voltages", "time")
+WINDOW = Whole(1024, SRAM_DATA, "bytes")  # what a data window may be
 
 
 class Word(enum.Enum):
@@ -60,13 +64,12 @@ class Application:
     cycles_per_neuron: int = 60  # [U]
 
     def __post_init__(self) -> None:
-        if not 1 <= self.max_neurons <= 1024:
-            raise MappingError(f"Application.max_neurons: found {self.max_neurons}, allowed 1 to 1024")
-        if not 1024 <= self.window <= SRAM_DATA:
-            raise MappingError(f"Application.window: found {self.window} bytes, allowed 1,024 to {SRAM_DATA:,}")
-        for name, least in (("conv_entry_bytes", 12), ("conv_geometry_bytes", 16)):
-            if getattr(self, name) < least:
-                raise MappingError(f"Application.{name}: found {getattr(self, name)}, the layout needs {least}")
+        cycles = dict.fromkeys([f.name for f in fields(self) if f.name.startswith("cycles")], Whole(what="cycles"))
+        settle(
+            self, MappingError, max_neurons=Whole(1, 1024), window=WINDOW, conv_entry_bytes=Whole(12, what="bytes"),
+            conv_geometry_bytes=Whole(16, what="bytes"), fifo_packets=Whole(1), clock_hz=Number(0, above=True),
+            activity=Number(0), **cycles,
+        )
 
     @property
     def weight_limit(self) -> int:
@@ -125,6 +128,5 @@ def record_bytes(what: str, neurons: int, ticks: int) -> int:
         return ticks * 4 * (-(-neurons // 32) + 2)
     if what == "voltages":
         return ticks * 4 * (1 + neurons)
-    if what == "time":
-        return ticks * 4
-    raise MappingError(f"record: found {what!r}, allowed 'spikes', 'voltages', 'time'")
+    OneOf(RECORDS)(what, "record", MappingError)
+    return ticks * 4

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError, MappingError
+from ..arguments import Number, Whole, path_of, shown
+from ..errors import InputError, MappingError, needs
 from ..files import write_whole
 from .spinnaker2 import LINK_NAMES, LINKS, PES
 
@@ -71,13 +72,13 @@ class Faults:
         """
         known = {f.name for f in fields(cls)}
         if not isinstance(given, Mapping) or set(given) - known:
-            raise MappingError(f"faults: found {_short(given)}, needed an object of lists {', '.join(sorted(known))}")
+            raise MappingError(f"faults: found {shown(given)}, needed an object of lists {', '.join(sorted(known))}")
         held: dict[str, Any] = {name: _list(given.get(name, ()), name) for name in known}
         for name in ("cores", "links"):
             rows = [tuple(row) if isinstance(row, list | tuple) else (row,) for row in held[name]]
             for row in rows:
                 if len(row) != 3:
-                    raise MappingError(f"faults.{name}: found {_short(row)}, needed three values: x, y and which one")
+                    raise MappingError(f"faults.{name}: found {shown(row)}, needed three values: x, y and which one")
             held[name] = [((x, y), which) for x, y, which in rows]
         return cls(**held)
 
@@ -90,8 +91,9 @@ class Faults:
         InputError
             where it cannot be read, or names a part that no machine has.
         """
+        path = path_of(path, "Faults.load")
         try:
-            given = json.loads(Path(path).read_text(encoding="utf-8"))
+            given = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path}: cannot be read as a JSON file of faults ({error})") from None
         try:
@@ -101,7 +103,7 @@ class Faults:
 
     def save(self, path: str | Path) -> None:
         """Write the JSON file that `load` reads."""
-        write_whole(Path(path), lambda f: f.write((json.dumps(self.to_dict()) + "\n").encode()))
+        write_whole(path_of(path, "Faults.save"), lambda f: f.write((json.dumps(self.to_dict()) + "\n").encode()))
 
     @classmethod
     def drawn(
@@ -115,7 +117,10 @@ class Faults:
         >>> str(Faults.drawn(board, seed=1, cores=0.02, links=0.05))
         'dead: 142 cores, 6 links'
         """
-        rng = np.random.default_rng(seed)
+        from .spec import SpiNNaker2
+
+        needs(machine, SpiNNaker2, "Faults.drawn", "Make one with s2nir.SpiNNaker2(boards=1).")
+        rng = np.random.default_rng(Whole()(seed, "Faults.drawn.seed", MappingError))
         every = machine.coordinates
         topology = machine.topology
         joined = sorted({
@@ -128,21 +133,15 @@ class Faults:
         }
         found: dict[str, Any] = {}
         for name, (share, of) in parts.items():
-            if not 0 <= share <= 1:
-                raise MappingError(f"Faults.drawn.{name}: found {share}, allowed shares from 0 to 1")
+            share = Number(0, 1, what="shares")(share, f"Faults.drawn.{name}", MappingError)
             which = rng.permutation(len(of))[: round(share * len(of))]
             found[name] = [of[int(k)] for k in which]
         return cls(**found)
 
 
-def _short(value: Any) -> str:
-    said = repr(value)
-    return said if len(said) < 80 else said[:77] + "..."
-
-
 def _list(value: Any, name: str) -> Iterable[Any]:
     if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
-        raise MappingError(f"faults.{name}: found {_short(value)}, needed a list")
+        raise MappingError(f"faults.{name}: found {shown(value)}, needed a list")
     return value
 
 
@@ -153,7 +152,7 @@ def _chip(value: Any, name: str) -> Chip:
     except (TypeError, ValueError):
         whole = False
     if not whole:
-        raise MappingError(f"faults.{name}: found {_short(value)}, needed the (x, y) of a chip")
+        raise MappingError(f"faults.{name}: found {shown(value)}, needed the (x, y) of a chip")
     return int(x), int(y)
 
 
@@ -161,14 +160,14 @@ def _pair(value: Any, name: str) -> tuple[Chip, Any]:
     try:
         chip, which = value
     except (TypeError, ValueError):
-        raise MappingError(f"faults.{name}: found {_short(value)}, needed ((x, y), which)") from None
+        raise MappingError(f"faults.{name}: found {shown(value)}, needed ((x, y), which)") from None
     return _chip(chip, name), which
 
 
 def _pe(value: Any) -> tuple[Chip, int]:
     chip, pe = _pair(value, "cores")
     if isinstance(pe, bool) or not isinstance(pe, int | np.integer) or not 0 <= pe < PES:
-        raise MappingError(f"faults.cores: found PE {_short(pe)} of chip {chip}, allowed 0 to {PES - 1}")
+        raise MappingError(f"faults.cores: found PE {shown(pe)} of chip {chip}, allowed 0 to {PES - 1}")
     return chip, int(pe)
 
 
@@ -177,5 +176,5 @@ def _link(value: Any) -> tuple[Chip, int]:
     if link in LINK_NAMES:
         return chip, LINK_NAMES.index(link)
     if isinstance(link, bool) or not isinstance(link, int | np.integer) or not 0 <= link < LINKS:
-        raise MappingError(f"faults.links: found {_short(link)} of chip {chip}, allowed {', '.join(LINK_NAMES)}")
+        raise MappingError(f"faults.links: found {shown(link)} of chip {chip}, allowed {', '.join(LINK_NAMES)}")
     return chip, int(link)

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from ..errors import MappingError
+from ..arguments import OneOf, Whole, flag, settle
+from ..errors import MappingError, S2NirError
 from .faults import Faults
 from .spinnaker2 import LINK_NAMES, LINKS, PES, QUAD, QUADS, ROUTER_ENTRIES, USABLE_PES
-from .topology import Chip, Topology, boards, join
+from .topology import BOARD, Chip, Topology, boards, join
 
 ROWS = ("sram", "dram", "compact")
+MESH = 256  # chips along x and y, at most
+MOST_BOARDS = MESH**2 // len(BOARD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +22,7 @@ class SpiNNaker2:
     """A machine of SpiNNaker2 chips.
 
     chips : 1, or the (x, y) of any set of chips on one hexagonal mesh
-    boards : 1 (48 chips), or a multiple of 3: triads on a torus; instead of `chips`
+    boards : 1 (48 chips), or a multiple of 3 up to 1365: triads on a torus; instead of `chips`
     faults : cores, chips, links and routers that must not be used
     reserved : PEs that are kept back on each chip, the last ones; 4 leave the 148 that applications may use
     router_entries : entries of a router
@@ -41,14 +44,13 @@ class SpiNNaker2:
     rows: str = "sram"
 
     def __post_init__(self) -> None:
+        if self.boards is not None:
+            settle(self, MappingError, boards=_boards)
         object.__setattr__(self, "chips", _chips(self.chips, self.boards))
-        for name, value, low, high in (
-            ("reserved", self.reserved, 0, PES - 1), ("router_entries", self.router_entries, 1, ROUTER_ENTRIES),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise MappingError(f"SpiNNaker2.{name}: found {value!r}, allowed {low} to {high}")
-        if self.rows not in ROWS:
-            raise MappingError(f"SpiNNaker2.rows: found {self.rows!r}, allowed {', '.join(map(repr, ROWS))}")
+        settle(
+            self, MappingError, reserved=Whole(0, PES - 1), router_entries=Whole(1, ROUTER_ENTRIES), rows=OneOf(ROWS),
+            default_routes=flag,
+        )
         if not isinstance(self.faults, Faults):
             raise MappingError(f"SpiNNaker2.faults: found {type(self.faults).__name__}, needed s2nir.Faults")
         board_of, _ = self._layout()
@@ -129,14 +131,17 @@ class SpiNNaker2:
         )
 
 
+def _boards(given: Any, where: str, error: type[S2NirError]) -> int:
+    found = Whole(1, MOST_BOARDS, "boards", ": 1, or a multiple of 3 (triads)")(given, where, error)
+    if found > 1 and found % 3:
+        raise error(f"{where}: found {given!r}, allowed 1, or a multiple of 3 (triads)")
+    return found
+
+
 def _chips(given: Any, on_boards: int | None) -> int | tuple[Chip, ...]:
     if on_boards is not None:
         if given != 1:
             raise MappingError("SpiNNaker2: found both chips and boards, allowed one of them")
-        if isinstance(on_boards, bool) or not isinstance(on_boards, int) or on_boards < 1 or (
-            on_boards > 1 and on_boards % 3
-        ):
-            raise MappingError(f"SpiNNaker2.boards: found {on_boards!r}, allowed 1, or a multiple of 3 (triads)")
         return 1
     if isinstance(given, int) and not isinstance(given, bool):
         if given != 1:
@@ -144,13 +149,15 @@ def _chips(given: Any, on_boards: int | None) -> int | tuple[Chip, ...]:
                 f"SpiNNaker2.chips: found {given}, allowed 1, or the (x, y) of each chip. For 48 chips use boards=1."
             )
         return 1
+    coordinate = Whole(0, MESH - 1, "coordinates")
     try:
-        found = tuple(sorted({(int(x), int(y)) for x, y in given}))
+        pairs = [(x, y) for x, y in given]
     except (TypeError, ValueError):
         raise MappingError(f"SpiNNaker2.chips: found {given!r}, allowed 1, or the (x, y) of each chip") from None
-    if not found or min(min(c) for c in found) < 0 or max(max(c) for c in found) > 255:
-        raise MappingError(f"SpiNNaker2.chips: found {found!r}, allowed coordinates from 0 to 255")
-    return found
+    if not pairs:
+        raise MappingError(f"SpiNNaker2.chips: found {given!r}, needed the (x, y) of one chip or more")
+    x, y = ([coordinate(n, "SpiNNaker2.chips", MappingError) for n in column] for column in zip(*pairs, strict=True))
+    return tuple(sorted(set(zip(x, y, strict=True))))
 
 
 @lru_cache(maxsize=64)

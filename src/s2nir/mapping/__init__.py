@@ -1,11 +1,12 @@
 """Network -> MachineImage: slices, cores, keys, trees, tables, memories."""
 
+from .arguments import asked, rates_of
 from .blocks import places as row_places
 from .blocks import spread
 from .blocks import unpacked as unpack_block_words
 from .boxes import Slice
 from .check import check
-from .compile import compile, headroom, refuse_unfit
+from .compile import compile, headroom
 from .demand import demand
 from .image import CoreImage, MachineImage, PopulationInfo, named
 from .keys import ByChip, KeyBlock, LargestFirst
@@ -54,6 +55,7 @@ __all__ = [
     "Trees",
     "Wiring",
     "as_sparse",
+    "asked",
     "check",
     "compile",
     "cut_slices",
@@ -69,7 +71,7 @@ __all__ = [
     "neighbours",
     "net",
     "put",
-    "refuse_unfit",
+    "rates_of",
     "regions",
     "row_places",
     "spread",

@@ -8,17 +8,18 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
-from numbers import Integral
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from ..errors import CheckError, InputError, MappingError, S2NirWarning, needs
+from ..arguments import OneOf, path_of
+from ..errors import CheckError, MappingError, S2NirWarning, needs
 from ..fixedpoint import Arithmetic
 from ..graph import Loops, Reset, Ruled, apply, data_order
 from ..machine import Application, Chip, SpiNNaker2
 from ..quantize import Network
+from .arguments import ONSETS, Asked, asked, copies_of
 from .check import check
 from .copies import copied, first_copy, lay_copies
 from .image import CoreImage, MachineImage, PopulationInfo
@@ -32,14 +33,13 @@ from .placement import Placement, lay
 from .placement import check as check_placement
 from .route import Route
 from .rows import Into, numbering
-from .shards import Shards, folder, index
+from .shards import Shards, folder, folder_name, index
 from .tables import Table, minimised, refuse_overfull, tables
 from .trees import check as check_trees
 from .trees import grow
 from .wiring import wire
 
 Noun = TypeVar("Noun")
-ONSETS = ("aligned", "board")
 
 
 def compile(
@@ -49,7 +49,7 @@ def compile(
     onset: str = "aligned",
     loops: Loops | str = Loops.REFUSE,
     ticks: int | None = None,
-    record: tuple[str, ...] = ("spikes",),
+    record: tuple[str, ...] | str = ("spikes",),
     max_count: int = 255,
     max_relays: int = 32,
     window: int | None = None,
@@ -74,10 +74,9 @@ def compile(
     window : bytes of data memory per core, in place of the application's own (67,328; the older map has 44,992)
     place, allot, route : how slices come to cores, keys and trees; by default, on one chip in their order and largest
         blocks first, on several by Exchange and keys by chip; trees by LoadAware
-    minimise : "auto" (ordered covering where a router would overflow), "none", "neighbours", "ordered_covering", or a
-        Minimise
-    into : a folder that the image is written to as it is made, so that its memories need not stay in memory; it is
-        there whole or not at all, replaces an image folder of that name, and `MachineImage.load` reads it
+    minimise : "auto" (the fewest entries, where a router would overflow), a name of `METHODS`, or a Minimise
+    into : a folder (.s2, or no ending) that the image is written to as it is made, so that its memories need not stay
+        in memory; it is there whole or not at all, replaces an image folder of that name, and `load` reads it
     copies : independent copies of the network, each with inputs of its own; "fill" for as many as fit
     rates : packets per neuron and tick by population, such as `recording.rates`, that placing and routing weigh ways
         with; by default, the activity that the applications are planned with
@@ -85,22 +84,24 @@ def compile(
     Raises
     ------
     MappingError
-        where it does not fit, no lags exist, or an accumulator could overflow.
+        where it does not fit, no lags exist, an accumulator could overflow, or an argument cannot be meant.
     """
     needs(network, Network, "compile", "Make one with s2nir.quantize(graph).")
-    machine = machine or SpiNNaker2()
-    refuse_unfit(machine, partition, place, allot, route, minimise)
-    loops = _loops(loops, network)
-    max_count, ticks = _asked(onset, max_count, ticks)
-    headroom(network, max_count)
-    wiring = wire(network, application, loops, int(max_relays), window, machine.rows)
-    partition = partition or Partition()
-    placement = lay(network, wiring, machine, ticks, record, partition, place, allot, _rates(rates, network))
+    given = asked(
+        network, machine=machine, application=application, partition=partition, place=place, allot=allot, route=route,
+        minimise=minimise, loops=loops, ticks=ticks, record=record, max_count=max_count, max_relays=max_relays,
+        window=window, rates=rates,
+    )
+    onset, copies = OneOf(ONSETS)(onset, "onset", MappingError), copies_of(copies)
+    target = None if into is None else folder_name(path_of(into, "compile.into"))
+    headroom(network, given.max_count)
+    wiring = wire(network, application, given.loops, given.max_relays, given.window, given.machine.rows)
+    placement = lay(network, wiring, given.machine, given.ticks, given.record, given.partition, place, allot,
+                    given.rates)
     (placement, tabled), n, end = lay_copies(placement, copies, place, allot, lambda p: _routed(p, route, minimise))
     one = first_copy(placement, n)
-    cores = copied(_cores(one, network.arithmetic, onset, (ticks or 0, record)), placement, n)
-    timed, tick = (loops, onset), partition.tick
-    return _held(cores, into, lambda held: _image(one, network, held, tabled, max_count, timed, tick, (n, end)))
+    cores = copied(_cores(one, network.arithmetic, onset, (given.ticks or 0, given.record)), placement, n)
+    return _held(cores, target, lambda held: _image(one, network, held, tabled, given, onset, (n, end)))
 
 
 def _routed(
@@ -121,53 +122,14 @@ def _routed(
     return placement, tabled
 
 
-def refuse_unfit(machine: Any, partition: Any, place: Any, allot: Any, route: Any, minimise: Any) -> None:
-    """Refuse arguments of another kind than `compile` takes.
-
-    Raises
-    ------
-    InputError
-        naming the first one, and what is needed.
-    """
-    needs(machine, SpiNNaker2, "machine", "Make one with s2nir.SpiNNaker2(boards=1).")
-    needs(partition or Partition(), Partition, "partition", "Make one with s2nir.Partition(share=0.5).")
-    for name, value, such in (("place", place, "Exchange()"), ("allot", allot, "ByChip()"),
-                              ("route", route, "LoadAware()"), ("minimise", minimise, "OrderedCovering()")):
-        text = name == "minimise" and isinstance(value, str)
-        if isinstance(value, type) or not (text or callable(value) or (value is None and name != "minimise")):
-            raise InputError(f"{name}: found {value!r}, needed one of s2nir.mapping, such as {such}")
-
-
-def _asked(onset: str, max_count: int, ticks: int | None) -> tuple[int, int | None]:
-    """Arguments of `compile`, checked; plain numbers, since an image is written with them."""
-    if onset not in ONSETS:
-        raise MappingError(f"onset: found {onset!r}, allowed {', '.join(map(repr, ONSETS))}")
-    if not isinstance(max_count, Integral) or not 1 <= max_count < 1 << 16:
-        raise MappingError(f"max_count: found {max_count}, allowed 1 to {(1 << 16) - 1}")
-    if ticks is not None and (not isinstance(ticks, Integral) or ticks < 0):
-        raise MappingError(f"ticks: found {ticks}, allowed whole numbers from 0 up, or None")
-    return int(max_count), None if ticks is None else int(ticks)
-
-
-def _rates(given: Mapping[str, float] | None, network: Network) -> Mapping[str, float]:
-    names = [p.name for p in network.populations]
-    needs(given or {}, Mapping, "rates", "Give packets per neuron and tick by population, such as recording.rates.")
-    for name, rate in (given or {}).items():
-        if name not in names:
-            raise MappingError(f"rates: found {name!r}; there are {', '.join(names)}")
-        if not isinstance(rate, int | float | np.number) or not 0 <= rate < np.inf:
-            raise MappingError(f"rates: found {rate!r} for {name}, needed packets per neuron and tick from 0 up")
-    return given or {}
-
-
 def _held(
-    made: Iterable[CoreImage], into: str | os.PathLike[str] | None,
+    made: Iterable[CoreImage], into: Path | None,
     image: Callable[[tuple[CoreImage, ...]], MachineImage],
 ) -> MachineImage:
     """The image of some cores, checked: in memory, or in a folder that their memories go to as they are made."""
     if into is None:
         return _legal(image(tuple(made)), check)
-    with folder(Path(into)) as beside:
+    with folder(into) as beside:
         shards = Shards(beside)
         for core in made:
             shards.add(core)
@@ -181,14 +143,6 @@ def _legal(noun: Noun, check: Callable[[Noun], Iterable[str]]) -> Noun:
     for breach in check(noun):
         raise CheckError(f"{type(noun).__name__} is not legal, a defect of s2nir: {breach}")
     return noun
-
-
-def _loops(loops: Loops | str, network: Network) -> Loops:
-    try:
-        loops = Loops(loops)
-    except ValueError:
-        raise MappingError(f"loops: found {loops!r}, allowed 'refuse' or 'machine'") from None
-    return Loops.MACHINE if network.loops is Loops.MACHINE else loops
 
 
 def headroom(network: Network, max_count: int) -> None:
@@ -243,12 +197,11 @@ def _image(
     network: Network,
     cores: tuple[CoreImage, ...],
     tabled: Mapping[Chip, Table],
-    max_count: int,
-    timed: tuple[Loops, str],
-    tick: float,
+    given: Asked,
+    onset: str,
     copies: tuple[int, Mapping[str, str]],
 ) -> MachineImage:
-    loops, onset = timed
+    loops = given.loops
     infos, at = [], 0
     notes = list(network.notes)
     for name, member in placement.wiring.members.items():
@@ -281,9 +234,9 @@ def _image(
         machine=placement.machine,
         arithmetic=network.arithmetic,
         dt=network.dt,
-        tick=tick,
+        tick=given.partition.tick,
         lag=max(p.lag for p in infos if p.kind != "relay"),
-        max_count=max_count,
+        max_count=given.max_count,
         cores=cores,
         tables=tabled,
         populations=tuple(infos),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from numbers import Integral
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import MappingError
 from . import blocks
+from .arguments import FILL
 from .boxes import Slice
 from .image import CoreImage, named
 from .keys import Allot, KeyBlock
@@ -26,7 +26,6 @@ from .placement import Placement, put
 from .wiring import Wiring
 
 Routed = TypeVar("Routed")
-FILL = "fill"
 
 
 def lay_copies(
@@ -42,8 +41,6 @@ def lay_copies(
     MappingError
         where they do not fit, saying how many would.
     """
-    if copies != FILL and (isinstance(copies, bool) or not isinstance(copies, Integral) or copies < 1):
-        raise MappingError(f"copies: found {copies!r}, allowed whole numbers from 1 up, or 'fill'")
     each, cores = len(one.cores), one.machine.cores
     wanted = cores // each if copies == FILL else int(copies)
     n, found, why = _most(min(wanted, cores // each), lambda n: route(one if n == 1 else tiled(one, n, place, allot)))

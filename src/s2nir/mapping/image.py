@@ -8,18 +8,20 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import path_of
+from ..errors import ImageError, NameMissingError
 from ..files import write_whole
 from ..fixedpoint import Arithmetic
 from ..machine import Chip, SpiNNaker2
 from ..values import FrozenMap, Noun, digest, freeze
 from .tables import Table
 
+ENDINGS = (".h5", ".hdf5")  # of an image that is one file
 SHARD = 1024  # cores whose memories make one node of the digest, and one file of a folder
 
 
@@ -155,7 +157,7 @@ class MachineImage(Noun):
         for p in self.directory:
             if p.name == name:
                 return p
-        raise KeyError(f"no population {name!r}; there are {', '.join(p.name for p in self.populations)}")
+        raise NameMissingError(f"no population {name!r}; there are {', '.join(p.name for p in self.populations)}")
 
     @cached_property  # hashed once: an image is large, and its Program is kept by it
     def digest(self) -> str:
@@ -193,18 +195,26 @@ class MachineImage(Noun):
         return self.copies * sum(len(p.cores) for p in self.populations if p.kind != "input")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one HDF5 file; of a name that ends in .s2, or where an image folder is, a folder of shards.
+        """Write one HDF5 file, .h5 or .hdf5; of a name that ends in .s2, or over an image folder, a folder of shards.
 
         Either is written beside its place and then renamed.
+
+        Raises
+        ------
+        ImageError
+            where the ending is another one.
         """
         from . import shards
         from .storage import write
 
-        target = Path(path)
-        if target.suffix == ".s2" or (target / shards.INDEX).is_file():
+        target = path_of(path, "MachineImage.save")
+        if target.suffix == shards.FOLDER or (target / shards.INDEX).is_file():
             shards.save(self, target)
-        else:
+        elif target.suffix.lower() in ENDINGS:
             write_whole(target, lambda f: write(self, f))
+        else:
+            raise ImageError(f"MachineImage.save: found {str(target)!r}, allowed are names that end in "
+                             f"{' or '.join(ENDINGS)}, for one file, or in {shards.FOLDER}, for a folder")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], verify: bool = True) -> MachineImage:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..arguments import Whole, settle
 from ..errors import MappingError
 from .boxes import Slice
 
@@ -58,6 +59,9 @@ class LargestFirst:
     """
 
     first: int = 0
+
+    def __post_init__(self) -> None:
+        settle(self, MappingError, first=Whole(0, KEY_SPACE - 1))
 
     def __call__(self, slices: tuple[Slice, ...], cores: Sequence[int] | None = None) -> dict[Slice, KeyBlock]:
         blocks, base = {}, self.first

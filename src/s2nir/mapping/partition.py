@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import Number, Whole, settle
 from ..errors import MappingError, S2NirWarning
 from ..graph import Conv, Ruled
 from ..machine import TICK_S, Word, record_bytes
@@ -46,13 +47,10 @@ class Partition:
     tick: float = TICK_S
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise MappingError(f"Partition.share: found {self.share}, allowed above 0 up to 1")
-        if self.slices < 1:
-            raise MappingError(f"Partition.slices: found {self.slices}, must be at least 1")
-        if not 0 < self.tick < np.inf:
-            raise MappingError(f"Partition.tick: found {self.tick} s, must be above 0")
-        object.__setattr__(self, "tick", float(self.tick))  # plain numbers: an image is written with them
+        settle(  # plain numbers: an image is written with them
+            self, MappingError, share=Number(0, 1, above=True), slices=Whole(1),
+            tick=Number(0, above=True, what="seconds"),
+        )
 
     def __call__(
         self, wiring: Wiring, ticks: int | None, record: tuple[str, ...],

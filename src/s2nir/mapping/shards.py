@@ -22,7 +22,32 @@ from ..errors import ImageError
 from .image import SHARD, CoreImage, MachineImage
 
 INDEX = "index.h5"
+FOLDER = ".s2"  # a name that ends so is a folder's
 SHARD_NAME = re.compile(r"shard-\d{5,}\.bin")
+
+
+def folder_name(target: Path) -> Path:
+    """Where a folder may be written: the path, of a link that which it points at.
+
+    Raises
+    ------
+    ImageError
+        where something else than an image is there already, the name is that of a file, or no folder to write into is
+        there.
+    """
+    target = Path(os.path.realpath(target))
+    if target.exists() and not (target / INDEX).is_file():
+        raise ImageError(f"{target}: is there and is no image folder. Choose another name, or remove it.")
+    for other in sorted(target.iterdir()) if target.exists() else ():
+        if other.name != INDEX and not SHARD_NAME.fullmatch(other.name):
+            raise ImageError(f"{target}: holds {other.name!r} beside an image, which would be lost. Move it elsewhere, "
+                             "or choose another name.")
+    if not target.exists() and target.suffix not in ("", FOLDER):
+        raise ImageError(f"{target}: found a name that ends in {target.suffix}, as of a file; a folder's ends in "
+                         f"{FOLDER}, or has no ending. One file is written by MachineImage.save.")
+    if not target.parent.is_dir():
+        raise ImageError(f"{target}: there is no folder {str(target.parent)!r} to write into. Make it first.")
+    return target
 
 
 @contextmanager
@@ -33,17 +58,9 @@ def folder(target: Path) -> Iterator[Path]:
     Raises
     ------
     ImageError
-        where something else than an image is there already, or no folder to write into.
+        as `folder_name` has it.
     """
-    target = Path(os.path.realpath(target))
-    if target.exists() and not (target / INDEX).is_file():
-        raise ImageError(f"{target}: is there and is no image folder. Choose another name, or remove it.")
-    for other in sorted(target.iterdir()) if target.exists() else ():
-        if other.name != INDEX and not SHARD_NAME.fullmatch(other.name):
-            raise ImageError(f"{target}: holds {other.name!r} beside an image, which would be lost. Move it elsewhere, "
-                             "or choose another name.")
-    if not target.parent.is_dir():
-        raise ImageError(f"{target}: there is no folder {str(target.parent)!r} to write into. Make it first.")
+    target = folder_name(target)
     made = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:40]}."))
     try:
         yield made

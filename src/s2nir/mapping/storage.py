@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..arguments import path_of
 from ..errors import ImageError
 from ..files import not_hdf5
 from ..fixedpoint import Arithmetic
@@ -77,9 +78,12 @@ def read(path: str | os.PathLike[str], verify: bool = True) -> MachineImage:
     """Read an image; see `MachineImage.load`."""
     import h5py
 
-    folder = Path(path) if (Path(path) / INDEX).is_file() else None
+    path = path_of(path, "MachineImage.load")
+    if path.is_dir() and not (path / INDEX).is_file():
+        raise ImageError(f"{path}: is a folder without {INDEX!r}, so no image folder; needed a machine image (HDF5)")
+    folder = path if path.is_dir() else None
     path = path if folder is None else folder / INDEX
-    fault = not_hdf5(Path(path), "a machine image (HDF5)")
+    fault = not_hdf5(path, "a machine image (HDF5)")
     if fault is not None:
         raise ImageError(f"{path}: {fault}")
     try:

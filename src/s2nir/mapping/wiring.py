@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import OneOf
 from ..errors import MappingError
 from ..graph import Connection, Conv, Dense, Loops, Ruled, Sparse, hops, lags, longest_delay, synapses
 from ..machine import APPLICATIONS, Application, Word
 from ..quantize import IntPopulation, Network, largest
 
 View = tuple[int, int, int]
+PROGRAM = OneOf(("auto", *APPLICATIONS), ", or an Application")
 EXPANDED = 1 << 26  # synapses that a convolution may be written out to
 WRITTEN = 1 << 21  # synapses of a rule that are written out at once; of more, one core at a time
 
@@ -230,10 +232,7 @@ def _application(
         plain = stem if waits and peak <= 15 else f"{stem}_no_delay"
         name = f"{stem}_conv2d" if conv else plain if rows == "sram" else f"{stem}_{rows}"
         return APPLICATIONS[name]
-    if given not in APPLICATIONS:
-        names = ", ".join(APPLICATIONS)
-        raise MappingError(f"application: found {given!r}, allowed 'auto', {names}, or an Application")
-    return _application(p, network, hop, APPLICATIONS[given], rows)
+    return _application(p, network, hop, APPLICATIONS[PROGRAM(given, "application", MappingError)], rows)
 
 
 def _split(connection: Any, hop: int, limit: int) -> list[tuple[Any, int, int]]:

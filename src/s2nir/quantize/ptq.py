@@ -78,7 +78,7 @@ def _asked(graph: Graph, scheme: PTQ | None, arithmetic: Arithmetic | str) -> tu
     """Arguments of `quantize`, checked."""
     needs(graph, Graph, "quantize", "Load one with s2nir.load(path, reset=...), or s2nir.from_snntorch(module).")
     legal(graph)
-    scheme = scheme or PTQ()
+    scheme = PTQ() if scheme is None else scheme
     needs(scheme, PTQ, "quantize", "Pass the options as s2nir.PTQ(bits=..., percentile=...).")
     try:
         return scheme, Arithmetic(arithmetic)

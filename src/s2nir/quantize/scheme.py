@@ -5,8 +5,9 @@ from __future__ import annotations
 import enum
 import warnings
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
+from typing import Any
 
+from ..arguments import Number, Whole, flag, settle
 from ..errors import QuantizeError, S2NirWarning
 from ..fixedpoint import Arithmetic, Rounding
 
@@ -64,8 +65,9 @@ class PTQ:
     def __post_init__(self) -> None:
         for name, kind in (("per", Per), ("rounding", Rounding), ("overflow", Overflow), ("bias", BiasPath)):
             _member(self, name, kind)
-        if self.bits != "s4" and (not isinstance(self.bits, Integral) or not 2 <= self.bits <= 8):
-            raise QuantizeError(f'PTQ.bits: found {self.bits!r}, allowed 2 to 8 or "s4"')
+        settle(self, QuantizeError, keep_v_reset=flag)
+        if not _is(self.bits, "s4"):
+            settle(self, QuantizeError, bits=Whole(2, 8, also=' or "s4"'))
         _percentile("PTQ", self.percentile)
 
     @classmethod
@@ -147,10 +149,9 @@ class QAT:
         kinds = (("per", Per), ("threshold", Threshold), ("scale", ScaleRule), ("arithmetic", Arithmetic))
         for name, kind in kinds:
             _member(self, name, kind)
-        if isinstance(self.bits, bool) or not isinstance(self.bits, Integral) or not 2 <= self.bits <= 8:
-            raise QuantizeError(f"QAT.bits: found {self.bits!r}, allowed 2 to 8")
+        settle(self, QuantizeError, bits=Whole(2, 8))
         _percentile("QAT", self.percentile)
-        if not isinstance(self.momentum, Real) or not 0 <= self.momentum < 1:
+        if Number(0, 1)(self.momentum, "QAT.momentum", QuantizeError) == 1:
             raise QuantizeError(f"QAT.momentum: found {self.momentum!r}, allowed from 0 to below 1")
 
     @property
@@ -178,10 +179,14 @@ def _member(options: PTQ | QAT, name: str, kind: type[enum.Enum]) -> None:
         raise QuantizeError(f"{found}, allowed {allowed}") from None
 
 
+def _is(value: Any, word: str) -> bool:
+    return isinstance(value, str) and value == word
+
+
 def _percentile(owner: str, value: float | str) -> None:
-    if value != "auto" and (not isinstance(value, Real) or not 0 < value <= 100):
-        raise QuantizeError(f'{owner}.percentile: found {value!r}, allowed above 0 up to 100, or "auto"')
-    if value != "auto" and isinstance(value, Real) and value <= 1:
+    if _is(value, "auto"):
+        return
+    if Number(0, 100, above=True, also=', or "auto"')(value, f"{owner}.percentile", QuantizeError) <= 1:
         warnings.warn(
             f"{owner}.percentile: {value!r} clips nearly every weight; it counts from 0 to 100. For the "
             f"{float(value):.4g} quantile pass {100 * float(value):.6g}.", S2NirWarning, stacklevel=4,

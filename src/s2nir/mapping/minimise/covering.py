@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arguments import Whole, flag, settle
 from ...errors import MappingError
-from .entries import ALL_BITS, Blocks, Entries, as_entries, refuse_overlap
+from .entries import ALL_BITS, Blocks, Entries, as_entries, blocks, refuse_overlap
 from .neighbours import neighbours
 
 
@@ -46,6 +47,9 @@ class OrderedCovering:
     target: int = 0
     pairs_first: bool = True
     avoid: Blocks | None = None
+
+    def __post_init__(self) -> None:
+        settle(self, MappingError, target=Whole(), pairs_first=flag, avoid=blocks)
 
     def __call__(self, table: Entries) -> Entries:
         from . import kernels

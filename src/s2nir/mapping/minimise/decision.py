@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...arguments import Whole, settle
+from ...errors import MappingError
 from .covering import OrderedCovering
-from .entries import Blocks, Entries, as_entries, refuse_overlap
+from .entries import Blocks, Entries, as_entries, blocks, refuse_overlap
 from .expand import Expand
 
 
@@ -39,6 +41,9 @@ class DecisionList:
     seeds: int = 64
     avoid: Blocks | None = None
 
+    def __post_init__(self) -> None:
+        settle(self, MappingError, seeds=Whole(1), avoid=blocks)
+
     def __call__(self, table: Entries) -> Entries:
         from . import expand_kernels as kernels
 
@@ -61,6 +66,9 @@ class Fewest:
     """`OrderedCovering`, `Expand` or `DecisionList`, whichever leaves the fewest entries. avoid : as in each"""
 
     avoid: Blocks | None = None
+
+    def __post_init__(self) -> None:
+        settle(self, MappingError, avoid=blocks)
 
     def __call__(self, table: Entries) -> Entries:
         a = self.avoid

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...errors import MappingError
+from ...arguments import shown
+from ...errors import MappingError, S2NirError
 from ...values import freeze_fields
 
 KEY_SPACE = 1 << 32
@@ -75,6 +76,13 @@ class Minimise(Protocol):
 def none(table: Entries) -> Entries:
     """The table as it is."""
     return table
+
+
+def blocks(value: Any, where: str, error: type[S2NirError]) -> Blocks | None:
+    """Blocks of keys to avoid, or None."""
+    if not isinstance(value, Blocks | None):
+        raise error(f"{where}: found {shown(value)}, needed Blocks(base=..., size=...), or None")
+    return value
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .entries import Blocks, Entries, as_entries, refuse_overlap
+from ...arguments import settle
+from ...errors import MappingError
+from .entries import Blocks, Entries, as_entries, blocks, refuse_overlap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,9 @@ class Expand:
     """
 
     avoid: Blocks | None = None
+
+    def __post_init__(self) -> None:
+        settle(self, MappingError, avoid=blocks)
 
     def __call__(self, table: Entries) -> Entries:
         from . import expand_kernels

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
+from ...arguments import Whole, settle
 from ...errors import MappingError
 from .entries import ALL_BITS, Entries, as_entries, refuse_overlap
 
@@ -41,6 +42,9 @@ class Smallest:
     entries: int = 12
     bits: int = 10
     states: int = 200_000
+
+    def __post_init__(self) -> None:
+        settle(self, MappingError, entries=Whole(), bits=Whole(), states=Whole())
 
     def __call__(self, table: Entries) -> Entries:
         bits = _bits_that_differ(table)

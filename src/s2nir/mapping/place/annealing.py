@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...arguments import Number, Whole, settle
+from ...errors import MappingError
 from ...machine import SpiNNaker2
 from ..net import Net
 from .curve import Curve, chip_of
@@ -26,6 +28,9 @@ class Annealing:
     moves: int = 50
     hot: float = 1.0
     reach: int = 6
+
+    def __post_init__(self) -> None:
+        settle(self, MappingError, seed=Whole(), moves=Whole(), hot=Number(0), reach=Whole(1))
 
     def __call__(self, net: Net, machine: SpiNNaker2) -> Places:
         from . import kernels

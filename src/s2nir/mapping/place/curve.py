@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arguments import flag, settle
+from ...errors import MappingError
 from ...machine import SpiNNaker2, Topology
 from ..net import Net
 from .sequential import Places
@@ -21,6 +23,9 @@ class Curve:
     """
 
     whole: bool = False
+
+    def __post_init__(self) -> None:
+        settle(self, MappingError, whole=flag)
 
     def __call__(self, net: Net, machine: SpiNNaker2) -> Places:
         t = machine.topology

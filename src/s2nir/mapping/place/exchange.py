@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arguments import Stage, Whole, settle
+from ...errors import MappingError
 from ...machine import LINK_NS, LINK_NS_BETWEEN, SpiNNaker2, Topology
 from ..net import Net
 from .curve import Curve
@@ -29,6 +31,9 @@ class Exchange:
 
     place: Place = field(default_factory=lambda: Curve(whole=True))
     sweeps: int = 30
+
+    def __post_init__(self) -> None:
+        settle(self, MappingError, place=Stage("Curve()"), sweeps=Whole())
 
     def __call__(self, net: Net, machine: SpiNNaker2) -> Places:
         from . import kernels

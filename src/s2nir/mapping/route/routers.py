@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arguments import Number, Whole, settle
 from ...errors import MappingError
 from ...machine import LINK_NS, LINK_NS_BETWEEN, SpiNNaker2, Topology
 from .flow import Flow, Trees
@@ -49,6 +50,9 @@ class LoadAware:
     rounds: int = 40
     near: float = 0.9
     enough: float = 4.0
+
+    def __post_init__(self) -> None:
+        settle(self, MappingError, rounds=Whole(), near=Number(0, 1, what="shares"), enough=Number(0))
 
     def __call__(self, flow: Flow, machine: SpiNNaker2) -> Trees:
         from . import kernels
