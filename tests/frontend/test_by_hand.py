@@ -1,5 +1,7 @@
 """Graphs by hand: what `build` makes of arrays, sparse matrices and rules, and what it refuses."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -198,3 +200,23 @@ def test_rules_go_to_nir_written_out():
     (found,) = back.simulate(x).spikes.values()
     np.testing.assert_array_equal(graph.simulate(x).spikes["a"], found)
     assert found.any()
+
+
+@pytest.mark.parametrize("delay", [0, 1, 2, rules.Uniform(low=1, high=3), rules.Uniform(low=0, high=3)])
+def test_delays_in_a_loop_of_the_machine_are_the_same_after_nir(delay):
+    layer = Neurons(shape=20, tau=0.01, r=10.0)
+    few = rules.FixedProbability(p=0.3)
+    made = s2nir.build(
+        {"in": 20, "a": layer, "b": layer, "c": layer},
+        [Connect(source="in", target="a", rule=rules.OneToOne(), weight=2.0),
+         Connect(source="a", target="b", rule=few, weight=0.5, delay=delay),
+         Connect(source="b", target="c", rule=few, weight=0.5), Connect(source="c", target="a", rule=few, weight=0.3)],
+        dt=1e-3, loops="machine")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", s2nir.S2NirWarning)  # which way takes the step is a choice
+        again = s2nir.load(s2nir.to_nir(made))
+    spikes = (np.random.default_rng(0).random((60, 20)) < 0.1).astype(np.uint8)
+    one, two = made.simulate(spikes), again.simulate(spikes)
+    for name in "abc":
+        assert one.spikes[name].any()
+        assert np.array_equal(one.spikes[name], two.spikes[name])

@@ -119,7 +119,7 @@ def test_dram_holds_what_sram_cannot():
     )
     net = s2nir.quantize(graph)
     with pytest.raises(MappingError, match=r"it hears 4065 sources at 28 bytes each; 2400 sources would fit.*"
-                                           r"or rows in DRAM \(rows=\)"):
+                                           r"or other rows \(rows=\)"):
         s2nir.compile(net)
     image = s2nir.compile(net, SpiNNaker2(rows="dram"))
     x = (np.random.default_rng(1).random((5, 4096)) < 0.05).astype(np.uint8)

@@ -107,7 +107,7 @@ def test_a_fault_that_no_machine_has_is_refused(given, said):
     (dict(chips="all"), r"SpiNNaker2\.chips: found 'all'"),
     (dict(reserved=152), r"SpiNNaker2\.reserved: found 152, allowed whole numbers from 0 to 151"),
     (dict(router_entries=0), r"SpiNNaker2\.router_entries: found 0, allowed whole numbers from 1 to 16384"),
-    (dict(faults=s2nir.Faults(chips=[(9, 9)])), r"a chip of chip \(9, 9\), which this machine does not have"),
+    (dict(faults=s2nir.Faults(chips=[(9, 9)])), r"found chip \(9, 9\), but this machine has no such chip"),
     (dict(faults=s2nir.Faults(chips=[(0, 0)])), "no core is left to use"),
     (dict(faults={"chips": []}), "found dict, needed s2nir.Faults"),
     *((dict(boards=b), rf"SpiNNaker2\.boards: found {b!r}, allowed whole boards from 1 to 1365: 1, or a multiple of 3")
@@ -348,3 +348,44 @@ def test_every_chip_that_is_cut_off_is_named():
                 to_pe=t.pe[:1], packets=np.ones(1))
     with pytest.raises(s2nir.S2NirError, match=r"joins 3 chip\(s\), \(0, 1\), \(7, 6\), \(7, 7\), to the others"):
         NearestNeighbour()(flow, machine)
+
+
+def islands():
+    """A board in two parts, 18 and 30 chips, two cores each."""
+    t = s2nir.SpiNNaker2(boards=1).topology
+    chips = [tuple(c) for c in t.chip.tolist()]
+    left = {i for i, c in enumerate(chips) if c[0] <= 2}
+    links = [(chips[i], n) for i in left for n in range(6) if t.neighbour[i, n] >= 0 and t.neighbour[i, n] not in left]
+    return s2nir.SpiNNaker2(boards=1, reserved=150, faults=s2nir.Faults(links=links)), len(left)
+
+
+def test_exchange_leaves_alone_what_is_cut_off_while_the_rest_will_do():
+    machine, lost = islands()
+    t = machine.topology
+    assert t.cut_off.size == lost < 24
+    rest = 2 * (48 - lost)
+    ring = [(a, (a + 1) % rest) for a in range(rest)]
+    assert not np.isin(laid(net_of([rest], ring), machine, Exchange()), t.cut_off).any()
+    assert np.isin(laid(net_of([rest + 1], ring), machine, Exchange()), t.cut_off).any()
+
+
+def test_copies_fill_the_part_that_is_joined():
+    machine, lost = islands()
+    network = s2nir.quantize(s2nir.build(
+        {"in": 4, "a": s2nir.Neurons(shape=30, tau=0.01)},
+        [s2nir.Connect(source="in", target="a", rule=s2nir.rules.FixedProbability(p=0.9), weight=1.0)], dt=1e-3))
+    filled = s2nir.compile(network, machine=machine, copies="fill", partition=s2nir.Partition(slices=3))
+    t = machine.topology
+    cut = {tuple(c) for c in t.chip[t.cut_off].tolist()}
+    assert filled.copies == 2 * (48 - lost) // filled.cores_per_copy
+    assert not cut & {c.chip for c in filled.cores}
+    assert filled.provenance["copies_end"] == "cut-off"
+
+
+def test_relays_are_counted_where_cores_run_out():
+    network = s2nir.quantize(s2nir.build(
+        {"in": 4, "a": s2nir.Neurons(shape=30, tau=0.01)},
+        [s2nir.Connect(source="in", target="a", rule=s2nir.rules.FixedProbability(p=0.9), weight=1.0,
+                       delay=s2nir.rules.Uniform(low=0, high=5))], dt=1e-3))
+    with pytest.raises(s2nir.S2NirError, match=r"; 5 of them hold relays \(\+1, \+2, \.\.\.\), which lengthen delays"):
+        s2nir.compile(network, machine=s2nir.SpiNNaker2(reserved=150))

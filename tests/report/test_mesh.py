@@ -148,4 +148,5 @@ def test_what_is_dead_is_drawn_where_it_is():
     assert "Crossed in red are dead chips (also those without a router) and dead links" in text
     assert "dead: 1 core, 1 chip, 2 links, 1 router" in text
     assert text.count('class="pe dead"') == 2
+    assert text.count('class="pe kept"') == 140 * len(Page(text).all("svg", "floor"))
     assert "1 dead core" in "".join(drawn.words)

@@ -28,7 +28,7 @@ APPLICATIONS = (
 BOARD = "py-spinnaker2"
 PLACERS = ("sequential", "curve", "exchange", "annealing")
 ROUTERS = ("dimension", "nearest", "load")
-MINIMISERS = ("auto", "none", "neighbours", "ordered_covering", "expand", "fewest")
+MINIMISERS = ("auto", "none", "neighbours", "ordered_covering", "expand", "fewest", "any")
 RECORDS = ("spikes", "voltages", "time")
 WINDOW, MOST_COUNT, MOST_BOARDS = (1024, 98_304), 65_535, 1365
 BENCHMARKS = ("dvs-gesture", "nmnist")
@@ -168,7 +168,8 @@ def parser() -> _Parser:
         _compile_flags(command)
     for command in (run, report):
         _run_flags(command)
-    mapping.add_argument("-o", "--output", metavar="IMAGE", help="the image to write, one HDF5 file")
+    mapping.add_argument("-o", "--output", metavar="IMAGE", help="the image to write: one HDF5 file, or, "
+                         "as NAME.s2, a folder; replaces one of that name")
     mapping.add_argument("--explain", action="store_true", help="say what it takes of each resource, which one ends it "
                          "first, and the cheapest change that lets it fit; needs no -o")
     run.add_argument("-o", "--output", metavar="NPZ", help="spikes to write, (batch, steps, *shape) by population")

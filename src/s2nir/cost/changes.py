@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from ..machine import SRAM_DATA, WINDOW_NEW, Faults, SpiNNaker2
+from ..machine import SRAM_DATA, STACK, WINDOW_NEW, Faults, SpiNNaker2
 from ..mapping import (
     Annealing,
     Curve,
@@ -24,7 +24,6 @@ from ..mapping import (
 )
 from .survey import CORES, CYCLES, ENTRIES, FIFO, INPUT, LINK, RELAYS, SRAM, WAYS, Choice, Survey, larger
 
-STACK = 4096  # bytes at the end of the data memory [P]: the largest window leaves them
 TICKS = (2, 4, 8, 16)  # times as long
 SHARES = (0.5, 0.25, 0.125)
 MACHINES = 3  # larger ones that are tried: what the smallest does not mend, more chips seldom do
@@ -69,7 +68,7 @@ def changes(choice: Choice, found: Survey, over: set[str]) -> Iterator[Change | 
         yield Ladder(tuple(_cut(choice, tick=p.tick * times) for times in TICKS))
     if over & {CORES, SRAM, ENTRIES}:
         yield Ladder(tuple(_windows(choice)))
-    if found.rows and over & {CORES, SRAM} and choice.application == "auto":
+    if found.rows and over & {CORES, SRAM, ENTRIES} and choice.application == "auto":
         for rows in ("compact", "dram"):
             if choice.machine.rows == "sram":
                 yield Change(words=f'machine=SpiNNaker2(rows="{rows}")', flag=f"--rows {rows}",

@@ -149,9 +149,9 @@ def _chip(value: Any, name: str) -> Chip:
     try:
         x, y = value
         whole = x == int(x) and y == int(y)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         whole = False
-    if not whole:
+    if not whole or isinstance(x, bool) or isinstance(y, bool):
         raise MappingError(f"faults.{name}: found {shown(value)}, needed the (x, y) of a chip")
     return int(x), int(y)
 

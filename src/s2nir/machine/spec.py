@@ -56,11 +56,11 @@ class SpiNNaker2:
         board_of, _ = self._layout()
         f = self.faults
         for what, chip in sorted(
-            [("chip", c) for c in f.chips] + [("router", c) for c in f.routers]
-            + [("core", c) for c, _ in f.cores] + [("link", c) for c, _ in f.links]
+            [("chip", c) for c in f.chips] + [("router of chip", c) for c in f.routers]
+            + [("core of chip", c) for c, _ in f.cores] + [("link of chip", c) for c, _ in f.links]
         ):
             if chip not in board_of:
-                raise MappingError(f"SpiNNaker2.faults: a {what} of chip {chip}, which this machine does not have")
+                raise MappingError(f"SpiNNaker2.faults: found {what} {chip}, but this machine has no such chip")
         if not self.topology.first[-1]:
             raise MappingError("SpiNNaker2: no core is left to use. Give fewer faults, or a larger machine.")
 

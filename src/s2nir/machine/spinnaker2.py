@@ -22,6 +22,7 @@ KEY_BITS = 32  # [S]
 CLOCK_HZ = 300e6  # [S] at 0.8 V; 150 MHz at 0.5 V
 TICK_S = 1e-3  # [P] default of py-spinnaker2
 SRAM_DATA = 98_304  # [S] 96 kB of the 128 kB of a PE; 32 kB are code
+STACK = 4096  # [P] bytes of stack and heap at the end of the data memory
 WINDOW_NEW = 67_328  # [U] data window of the newer memory map, bytes
 DRAM = 2 << 30  # [S] 2 GB per chip, bytes
 WINDOW_OLD = 44_992  # [P] NESTML, the older map

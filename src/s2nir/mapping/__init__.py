@@ -11,10 +11,10 @@ from .demand import demand
 from .image import CoreImage, MachineImage, PopulationInfo, named
 from .keys import ByChip, KeyBlock, LargestFirst
 from .layout import Descriptor, Geometry, Regions, regions, unpack_conv_entry, unpack_geometry, unpack_words
-from .minimise import Expand, Fewest, OrderedCovering, neighbours
+from .minimise import Entries, Expand, Fewest, OrderedCovering, neighbours
 from .net import Net, net
 from .partition import Partition
-from .place import PLACERS, Annealing, Curve, Exchange, Sequential
+from .place import PLACERS, Annealing, Curve, Exchange, Places, Sequential
 from .placement import Placement, lay, put
 from .placement import cut as cut_slices
 from .route import ROUTERS, DimensionOrder, Flow, LoadAware, NearestNeighbour, Trees, link_ns, link_packets
@@ -32,6 +32,7 @@ __all__ = [
     "Curve",
     "Descriptor",
     "DimensionOrder",
+    "Entries",
     "Exchange",
     "Expand",
     "Fewest",
@@ -46,6 +47,7 @@ __all__ = [
     "OrderedCovering",
     "Partition",
     "Placement",
+    "Places",
     "PopulationInfo",
     "Regions",
     "RouteTrees",

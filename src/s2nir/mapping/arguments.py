@@ -6,16 +6,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..arguments import Number, OneOf, SomeOf, Stage, Whole
+from ..arguments import Number, OneOf, SomeOf, Stage, Whole, shown
 from ..errors import InputError, MappingError, needs
 from ..graph import Loops
 from ..machine import RECORDS, WINDOW, Application, SpiNNaker2
 from ..quantize import Network
+from .keys import ByChip, LargestFirst
+from .minimise import DecisionList, Expand, Fewest, OrderedCovering
 from .partition import Partition
+from .place import PLACERS
+from .route import ROUTERS
 from .tables import METHODS
 from .wiring import PROGRAM
 
 FILL = "fill"
+STAGES: dict[str, tuple[Any, ...]] = {
+    "place": tuple(PLACERS.values()), "allot": (LargestFirst, ByChip), "route": tuple(ROUTERS.values()),
+    "minimise": (OrderedCovering, Expand, Fewest, DecisionList),
+}
 ONSETS = ("aligned", "board")
 MOST_COUNT = (1 << 16) - 1
 
@@ -54,6 +62,9 @@ def asked(
                               ("route", route, "LoadAware()")):
         if value is not None:
             Stage(such)(value, name, InputError)
+            for other, ours in STAGES.items():
+                if isinstance(value, ours) and other != name:
+                    raise InputError(f"{name}: found {shown(value)}, which is for {other}=; needed one such as {such}")
     if not isinstance(application, Application):
         PROGRAM(application, "application", MappingError)
     if isinstance(minimise, str):

@@ -6,15 +6,15 @@ import os
 import platform
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..arguments import OneOf, path_of
-from ..errors import CheckError, MappingError, S2NirWarning, needs
+from ..errors import MappingError, S2NirWarning, needs
 from ..fixedpoint import Arithmetic
 from ..graph import Loops, Reset, Ruled, apply, data_order
 from ..machine import Application, Chip, SpiNNaker2
@@ -27,6 +27,7 @@ from .keys import Allot
 from .memory import keyed, write
 from .minimise import Minimise
 from .net import heard
+from .own import breach
 from .partition import Partition
 from .place import Place
 from .placement import Placement, lay
@@ -74,7 +75,7 @@ def compile(
     window : bytes of data memory per core, in place of the application's own (67,328; the older map has 44,992)
     place, allot, route : how slices come to cores, keys and trees; by default, on one chip in their order and largest
         blocks first, on several by Exchange and keys by chip; trees by LoadAware
-    minimise : "auto" (the fewest entries, where a router would overflow), a name of `METHODS`, or a Minimise
+    minimise : "auto" ("fewest", where a router would overflow), a name of `METHODS`, or a Minimise
     into : a folder (.s2, or no ending) that the image is written to as it is made, so that its memories need not stay
         in memory; it is there whole or not at all, replaces an image folder of that name, and `load` reads it
     copies : independent copies of the network, each with inputs of its own; "fill" for as many as fit
@@ -98,28 +99,35 @@ def compile(
     wiring = wire(network, application, given.loops, given.max_relays, given.window, given.machine.rows)
     placement = lay(network, wiring, given.machine, given.ticks, given.record, given.partition, place, allot,
                     given.rates)
-    (placement, tabled), n, end = lay_copies(placement, copies, place, allot, lambda p: _routed(p, route, minimise))
+    (placement, tabled), n, end = lay_copies(placement, copies, place, allot, _Router(place, allot, route, minimise))
     one = first_copy(placement, n)
     cores = copied(_cores(one, network.arithmetic, onset, (given.ticks or 0, given.record)), placement, n)
     return _held(cores, target, lambda held: _image(one, network, held, tabled, given, onset, (n, end)))
 
 
-def _routed(
-    placement: Placement, route: Route | None, minimise: str | Minimise
-) -> tuple[Placement, dict[Chip, Table]]:
-    """A placement, once it is legal, and its routing tables.
+@dataclass(frozen=True, slots=True)
+class _Router:
+    """The stages of a placement and its tables."""
 
-    Raises
-    ------
-    MappingError
-        where a router does not hold them.
-    """
-    trees = grow(_legal(placement, check_placement), route)
-    _legal(trees, lambda t: check_trees(t, placement))
-    machine = placement.machine
-    tabled = minimised(tables(trees, placement.blocks), trees, placement.blocks, machine, minimise)
-    refuse_overfull(tabled, machine)
-    return placement, tabled
+    place: Place | None
+    allot: Allot | None
+    route: Route | None
+    minimise: str | Minimise
+
+    def __call__(self, placement: Placement) -> tuple[Placement, dict[Chip, Table]]:
+        """A placement, once it is legal, and its routing tables.
+
+        Raises
+        ------
+        MappingError
+            where a router does not hold them.
+        """
+        trees = grow(_legal(placement, check_placement, place=self.place, allot=self.allot), self.route)
+        _legal(trees, lambda t: check_trees(t, placement), route=self.route)
+        machine = placement.machine
+        tabled = minimised(tables(trees, placement.blocks), trees, placement.blocks, machine, self.minimise)
+        refuse_overfull(tabled, machine)
+        return placement, tabled
 
 
 def _held(
@@ -138,10 +146,10 @@ def _held(
     return found
 
 
-def _legal(noun: Noun, check: Callable[[Noun], Iterable[str]]) -> Noun:
-    """The noun, once its check has nothing to say."""
-    for breach in check(noun):
-        raise CheckError(f"{type(noun).__name__} is not legal, a defect of s2nir: {breach}")
+def _legal(noun: Noun, check: Callable[[Noun], Iterable[str]], **stages: Any) -> Noun:
+    """The noun, once its check has nothing to say; stages : that it comes of."""
+    for said in check(noun):
+        raise breach(stages, f"{type(noun).__name__}: {said}")
     return noun
 
 

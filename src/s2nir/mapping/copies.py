@@ -32,7 +32,7 @@ def lay_copies(
     one: Placement, copies: int | str, place: Place | None, allot: Allot | None, route: Callable[[Placement], Routed]
 ) -> tuple[Routed, int, dict[str, str]]:
     """As many copies as asked for, or as fit ("fill"), routed; how many; and for the provenance, whether routing tables
-    ended a fill.
+    or chips that are cut off ended a fill.
 
     one : one copy, placed; route : raises "does-not-fit" where the tables of a router overflow
 
@@ -50,7 +50,8 @@ def lay_copies(
             f"copies: found {wanted}, {n} fit: {said}. What would help: fewer copies, or a larger machine (boards=).",
             rule="does-not-fit",
         )
-    return found, n, {} if why is None else {"copies_end": "routing entries"}
+    end = "" if why is None else "routing entries" if why.rule == "does-not-fit" else why.rule
+    return found, n, {"copies_end": end} if end else {}
 
 
 def _most(high: int, route: Callable[[int], Routed]) -> tuple[int, Routed, MappingError | None]:
@@ -66,7 +67,7 @@ def _most(high: int, route: Callable[[int], Routed]) -> tuple[int, Routed, Mappi
         try:
             best, low = route(n), n
         except MappingError as error:
-            if error.rule != "does-not-fit" or n == 1:
+            if error.rule not in ("does-not-fit", "cut-off") or n == 1:
                 raise
             why, high = error, n - 1
         n = (low + high + 1) // 2

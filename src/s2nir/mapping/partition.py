@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..arguments import Number, Whole, settle
 from ..errors import MappingError, S2NirWarning
 from ..graph import Conv, Ruled
-from ..machine import TICK_S, Word, record_bytes
+from ..machine import SRAM_DATA, STACK, TICK_S, Word, record_bytes
 from .boxes import Slice
 from .row_cost import row_cost
 from .wiring import Link, Member, View, Wiring, as_rows
@@ -302,6 +302,7 @@ class Cost:
         held = alone + kernels + rows
         if held <= app.window:
             return
+        window = ", a larger data window (window=)" if held <= SRAM_DATA - STACK else ""
         records = f" and records for {self.ticks} ticks" if self.ticks and self.record else ""
         each = rows // max(fan, 1)
         most = (app.window - alone - kernels) // max(each, 1)
@@ -310,8 +311,8 @@ class Cost:
             f"{member.name}: one neuron alone takes {held} bytes of a core's {app.window}, {held - app.window} too "
             f"many: it hears {fan} sources at {each} bytes each{records}{room}. "
             "What would help: fewer inputs per neuron, a convolution instead of a matrix"
-            f"{', fewer ticks' if records else ''}, a larger data window (window=)"
-            f"{'' if app.word is Word.DRAM else ', or rows in DRAM (rows=)'}.",
+            f"{', fewer ticks' if records else ''}{window}"
+            f"{'' if app.word is Word.DRAM else ', or other rows (rows=)'}; s2nir.explain tries them.",
             rule="does-not-fit",
             lack=(member.name, held, app.window),
         )

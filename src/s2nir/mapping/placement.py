@@ -17,6 +17,7 @@ from .demand import overfull
 from .keys import Allot, ByChip, KeyBlock, LargestFirst
 from .keys import check as check_keys
 from .net import Net, net
+from .own import allotted, placed
 from .partition import Partition
 from .place import Core, Place, rank, refuse_too_many, usual
 from .wiring import Wiring
@@ -126,7 +127,7 @@ def put(
     """
     refuse_too_many(joined.slices, machine)
     one = machine.topology.chips == 1
-    chip, pe = (place or usual(machine))(joined, machine)
+    chip, pe = placed(place or usual(machine), joined, machine)
     where = machine.coordinates
     return Placement(
         network=network,
@@ -134,7 +135,8 @@ def put(
         wiring=wiring,
         slices=slices,
         cores={s: (where[c], p) for s, c, p in zip(joined.slices, chip.tolist(), pe.tolist(), strict=True)},
-        blocks=(allot or (LargestFirst() if one else ByChip()))(joined.slices, standing(joined, chip, pe, machine)),
+        blocks=allotted(
+            allot or (LargestFirst() if one else ByChip()), joined.slices, standing(joined, chip, pe, machine)),
         net=joined,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CheckError, MappingError
+from ..errors import MappingError
 from ..machine import LINKS, Chip, SpiNNaker2
 from ..values import freeze_fields
 from .boxes import Slice
@@ -26,6 +26,8 @@ from .minimise import (
     none,
     remove_default_routes,
 )
+from .own import breach, made_smaller
+from .own import name as name_of
 from .trees import RouteTrees
 
 METHODS = ("none", "neighbours", "ordered_covering", "expand", "fewest", "any")
@@ -111,7 +113,7 @@ def minimised(
     silent = [s for s, heard in zip(trees.slices, np.diff(trees.trees.start) > 0, strict=True) if not heard]
     unused, unheard = _spans(blocks, set(blocks) - set(silent)).others(), _spans(blocks, silent)
     straight = _straight(trees, np.array([blocks[s].base for s in trees.slices], np.int64)[trees.trees.source])
-    name = method if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
+    name = method if isinstance(method, str) else name_of(method)
     smaller = {}
     for chip, table in found.items():
         words, route = np.unique(table.route, axis=0, return_inverse=True)
@@ -120,8 +122,8 @@ def minimised(
         if machine.default_routes:
             after = remove_default_routes(before, np.where(straight[chip], before.route, -1))
             gone = before.take(np.flatnonzero(~np.isin(before.key, after.key)))
-        after = _how(method, unused.also(gone), unheard.also(gone))(after)
-        _prove(chip, before, after, gone)
+        after = made_smaller(_how(method, unused.also(gone), unheard.also(gone)), after)
+        _prove(chip, before, after, gone, method)
         smaller[chip] = Table(
             key=after.key, mask=after.mask, route=words[after.route], minimised="" if method == "none" else name
         )
@@ -154,14 +156,14 @@ def _straight(trees: RouteTrees, base: NDArray[np.int64]) -> dict[Chip, NDArray[
     return {chip: on[rows] for chip, rows in _by_chip(trees, base)}
 
 
-def _prove(chip: Chip, before: Entries, after: Entries, gone: Entries) -> None:
+def _prove(chip: Chip, before: Entries, after: Entries, gone: Entries, method: str | Minimise) -> None:
     """Refuse a table that routes a key in use in another way; keys of `gone` go on by default where none matches."""
     whole = Entries(**{
         n: np.concatenate([getattr(after, n), getattr(gone, n)]) for n in ("key", "mask", "route")
     })
     fault = equal(before, whole)
     if fault is not None:
-        raise CheckError(f"chip {chip}: minimising its table changed the way of key {fault.key:#x}, a defect of s2nir")
+        raise breach({"minimise": method}, f"chip {chip}: the smaller table changed the way of key {fault.key:#x}")
 
 
 def refuse_overfull(found: Mapping[Chip, Table], machine: SpiNNaker2) -> None:

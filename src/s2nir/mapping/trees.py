@@ -12,6 +12,7 @@ from ..graph import Ruled, apply
 from ..machine import LINKS, PES
 from ..values import Noun, freeze_fields
 from .boxes import Slice
+from .own import routed
 from .placement import Placement
 from .route import Flow, LoadAware, Route, Trees
 
@@ -52,7 +53,7 @@ def grow(placement: Placement, route: Route | None = None) -> RouteTrees:
         placement=placement.digest,
         slices=placement.net.slices,
         chip=placement.machine.topology.chip,
-        trees=(route or LoadAware())(flow(placement), placement.machine),
+        trees=routed(route or LoadAware(), flow(placement), placement.machine),
     )
 
 

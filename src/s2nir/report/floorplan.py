@@ -47,10 +47,13 @@ def box(x: int, y: int) -> tuple[float, float, float, float]:
     return EDGE + WIDTH - _X[x] - _WX[x], HEIGHT - _Y[y] - _WY[y], _WX[x], _WY[y]
 
 
-def floorplan(cells: Mapping[int, Cell], words: str, idle: Callable[[int], str] | None = None) -> Markup:
+def floorplan(
+    cells: Mapping[int, Cell], words: str, idle: Callable[[int], str] | None = None, usable: int = USABLE_PES
+) -> Markup:
     """One chip; `cells` by PE, all other PEs are drawn as idle.
 
     words : what a screen reader says; idle : the words on a PE that is not in `cells`
+    usable : PEs, from 0 up, that are not kept back
     """
     parts = [_frame(*box(x, y), "quad") for x, y in QUADS]
     for name, places in NODES.items():
@@ -58,7 +61,7 @@ def floorplan(cells: Mapping[int, Cell], words: str, idle: Callable[[int], str] 
     for pe in range(PES):
         cell = cells.get(pe)
         if cell is None:
-            kept = pe >= USABLE_PES
+            kept = pe >= usable
             said = idle(pe) if idle else f"PE {pe}: {'kept back, not for applications' if kept else 'not used'}"
             cell = Cell(box="kept" if kept else "idle", title=said)
         parts.append(_pe(pe, cell))

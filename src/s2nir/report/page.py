@@ -8,6 +8,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from ..machine import PES
 from .activity import spikes_of
 from .charts import Chart, curves, over_time, raster
 from .floorplan import Cell, floorplan
@@ -40,6 +41,7 @@ def page(report: Report) -> str:
 def _context(report: Report) -> dict[str, Any]:
     facts = report.to_dict()
     faults = report.recording.image.machine.faults
+    usable = PES - report.recording.image.machine.reserved
     names = [p.name for p in report.recording.image.populations]
     place = {name: i for i, name in enumerate(names)}
     return {
@@ -52,8 +54,8 @@ def _context(report: Report) -> dict[str, Any]:
         "hue": {n: hue(i) for n, i in place.items()},
         "legend": names[:LISTED],
         "unlisted": max(0, len(names) - LISTED),
-        "placements": [(chip, _placement(facts, place, chip, _dead(report, chip))) for chip in _chips(report)],
-        "heat": [(chip, _heat(facts, chip, _dead(report, chip))) for chip in _chips(report)],
+        "placements": [(chip, _placement(facts, place, chip, _dead(report, chip), usable)) for chip in _chips(report)],
+        "heat": [(chip, _heat(facts, chip, _dead(report, chip), usable)) for chip in _chips(report)],
         "used_chips": len({c.chip for c in report.recording.image.cores}),
         "mesh": mesh(report.traffic, faults) if report.traffic.chip.shape[0] <= DRAWN else None,
         "faults": faults,
@@ -99,7 +101,7 @@ def _dead(report: Report, chip: tuple[int, int]) -> dict[int, Cell]:
 
 
 def _placement(
-    facts: dict[str, Any], place: dict[str, int], chip: tuple[int, int], dead: dict[int, Cell]
+    facts: dict[str, Any], place: dict[str, int], chip: tuple[int, int], dead: dict[int, Cell], usable: int
 ) -> Markup:
     cells = dict(dead)
     for c in _of(facts, chip):
@@ -108,14 +110,14 @@ def _placement(
             box=f"k{hue(n)}", ink=f"t{hue(n)}", words=letters(n),
             title=f"PE {c['pe']}: {printable(c['population'])}\n{c['application']}, {c['bytes']:,} bytes",
         )
-    return floorplan(cells, f"cores of chip {chip} by population")
+    return floorplan(cells, f"cores of chip {chip} by population", usable=usable)
 
 
 def _hottest(facts: dict[str, Any]) -> float:
     return max((c["packets"] for c in facts["traffic"]["cores"]), default=0.0)
 
 
-def _heat(facts: dict[str, Any], chip: tuple[int, int], dead: dict[int, Cell]) -> Markup:
+def _heat(facts: dict[str, Any], chip: tuple[int, int], dead: dict[int, Cell], usable: int) -> Markup:
     cells, most = dict(dead), _hottest(facts)
     for c in _of(facts, chip):
         share = c["packets"] / most if most else 0.0
@@ -126,7 +128,7 @@ def _heat(facts: dict[str, Any], chip: tuple[int, int], dead: dict[int, Cell]) -
             f"worst tick {c['worst_tick']:,} packets, {c['ticks_over_fifo']:,} ticks over the FIFO\n"
             f"worst tick {c['cycles_worst_tick']:,.0f} cycles (estimate)",
         )
-    return floorplan(cells, f"packets per core of chip {chip}")
+    return floorplan(cells, f"packets per core of chip {chip}", usable=usable)
 
 
 def _rasters(report: Report, place: dict[str, int]) -> list[tuple[str, Chart]]:

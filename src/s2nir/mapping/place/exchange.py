@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ class Exchange:
     A local search of the quadratic assignment of chips [Koopmans1957, doi 10.2307/1907742]. A packet counts the time of
     the fastest way to every chip that it must reach, once for each; a link between boards takes three times as long.
     Slices stay with those of their chip, where those that reach the same chips become neighbours, so that their keys
-    share upper bits and their entries merge.
+    share upper bits and their entries merge. Chips that are cut off from most others are left alone where the rest do.
 
     place : makes the placement to begin with; sweeps : over all pairs, at most
     """
@@ -39,8 +39,11 @@ class Exchange:
         from . import kernels
 
         t = machine.topology
-        chip, pe = self.place(net, machine)
         n = t.chips
+        if t.cut_off.size and len(net.slices) <= (joined := _joined(machine)).cores:
+            chip, pe = self(net, joined)
+            return np.flatnonzero(~np.isin(np.arange(n), t.cut_off)).astype(np.int32)[chip], pe
+        chip, pe = self.place(net, machine)
         source, there = _reached(net, chip, n)
         packets = np.zeros((n, n))
         np.add.at(packets, (chip[source], there), net.packets[source])
@@ -53,6 +56,13 @@ class Exchange:
             np.bincount(chip, minlength=n), np.diff(t.first), self.sweeps,
         )
         return _seated(net, at[chip].astype(np.int32), np.lexsort((pe, chip)), t)
+
+
+def _joined(machine: SpiNNaker2) -> SpiNNaker2:
+    """The machine without the chips that are cut off."""
+    t, f = machine.topology, machine.faults
+    lost = (*f.chips, *((int(x), int(y)) for x, y in t.chip[t.cut_off]))
+    return replace(machine, faults=replace(f, chips=lost))
 
 
 def _reached(net: Net, chip: NDArray[np.int32], chips: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -45,9 +45,12 @@ def refuse_too_many(slices: tuple[Slice, ...], machine: SpiNNaker2) -> None:
     if len(slices) > machine.cores:
         take = Counter(s.member for s in slices)
         top = ", ".join(f"{name} {n}" for name, n in sorted(take.items(), key=lambda i: (-i[1], i[0]))[:4])
+        relays = sum(n for name, n in take.items() if name.rpartition("+")[0] in take)
+        said = (f"; {relays} of them hold relays (+1, +2, ...), which lengthen delays and are not needed where synapse "
+                'words hold them: bits="s4" up to 7 ticks, rows="dram" up to 255') if relays else ""
         raise MappingError(
             f"the network takes {len(slices)} cores, the machine has {machine.cores}, "
-            f"{len(slices) - machine.cores} too few; most are taken by {top}. What would help: fewer neurons or "
+            f"{len(slices) - machine.cores} too few; most are taken by {top}{said}. What would help: fewer neurons or "
             "inputs per neuron there, a convolution instead of a matrix, a larger data window (window=), other rows "
             "(rows=), or a larger machine (boards=); s2nir.explain tries them.",
             rule="does-not-fit",

@@ -13,6 +13,7 @@ from ...errors import MappingError
 from ...machine import LINK_NS, LINK_NS_BETWEEN, SpiNNaker2, Topology
 from .flow import Flow, Trees
 
+NAMED = 48  # chips, at most, in a message
 SPLIT = 8  # what moves together loads a link of a board by at most this part of the worst load
 
 
@@ -127,9 +128,9 @@ def _refuse(t: Topology, chip: int) -> None:
     if chip < 0:
         return
     part = t.cut_off
-    said = ", ".join(str(tuple(c)) for c in t.chip[part[:8]].tolist())
+    said = ", ".join(str(tuple(c)) for c in t.chip[part[:NAMED]].tolist()) + (", ..." if part.size > NAMED else "")
     raise MappingError(
-        f"no way of live links joins {part.size} chip(s), {said}{', ...' if part.size > 8 else ''}, to the others, and "
+        f"no way of live links joins {part.size} chip(s), {said}, to the others, and "
         "packets would have to go there. Give them up (Faults(chips=...)), or use a machine with fewer dead links.",
         rule="cut-off",
         lack=(said, part.size, 0),
