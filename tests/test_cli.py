@@ -489,6 +489,7 @@ def test_wrong_use_ends_with_2(capsys, argv):
 def test_flags_have_the_bounds_of_their_arguments():
     """parser.py says them again, so that it loads nothing."""
     from s2nir.cli import commands
+    from s2nir.frontend.limits import MAX_BYTES
     from s2nir.machine import RECORDS, WINDOW
     from s2nir.machine.spec import MOST_BOARDS
     from s2nir.mapping.arguments import MOST_COUNT
@@ -499,6 +500,19 @@ def test_flags_have_the_bounds_of_their_arguments():
     assert (WINDOW.least, WINDOW.most) == module.WINDOW
     assert (module.RECORDS, module.MOST_COUNT, module.MOST_BOARDS) == (RECORDS, MOST_COUNT, MOST_BOARDS)
     assert (*ENDINGS, FOLDER) == commands.IMAGES
+    assert module.MAX_BYTES == MAX_BYTES
+
+
+def test_a_file_may_be_larger_where_that_is_said(capsys, tmp_path):
+    path = tmp_path / "x.nir"
+    nodes = {"input": nir.Input(np.array([4])), "w": nir.Linear(weight=np.ones((4, 4))),
+             "a": nir.LIF(tau=np.full(4, 0.02), r=np.ones(4), v_leak=np.zeros(4), v_threshold=np.ones(4),
+                          v_reset=np.zeros(4)), "output": nir.Output(np.array([4]))}
+    nir.write(path, nir.NIRGraph(nodes=nodes, edges=list(zip(list(nodes), list(nodes)[1:], strict=False))))
+    args = ("map", str(path), "--dt", "0.001", "--reset", "zero", "--explain")
+    assert main([*args, "--max-bytes", "100"]) == 3
+    assert "allowed are 100" in capsys.readouterr().err
+    assert main([*args, "--max-bytes", "100000"]) == 0
 
 
 @pytest.mark.parametrize(("argv", "first"), [

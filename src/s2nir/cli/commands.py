@@ -259,7 +259,7 @@ def _loading(args: argparse.Namespace) -> dict[str, Any]:
         compares = ">="
     return {
         "dt": args.dt, "reset": _chosen(args.reset, "--reset"), "compare": compares, "reset_late": args.reset_late,
-        "integrator": args.integrator, "loops": args.loops,
+        "integrator": args.integrator, "loops": args.loops, "max_bytes": args.max_bytes,
     }
 
 

@@ -26,6 +26,7 @@ APPLICATIONS = (
     "lif_compact", "lif_curr_exp_compact", "lif_dram", "lif_curr_exp_dram",
 )
 BOARD = "py-spinnaker2"
+MAX_BYTES = 1 << 28
 PLACERS = ("sequential", "curve", "exchange", "annealing")
 ROUTERS = ("dimension", "nearest", "load")
 MINIMISERS = ("auto", "none", "neighbours", "ordered_covering", "expand", "fewest", "any")
@@ -205,6 +206,8 @@ def _load_flags(command: argparse.ArgumentParser) -> None:
     group.add_argument("--integrator", choices=("euler", "exponential"), default="euler")
     group.add_argument("--loops", choices=("refuse", "machine"), default="refuse",
                        help="machine: each hop of a loop that no lags exist for takes its tick")
+    group.add_argument("--max-bytes", type=_whole(1), default=MAX_BYTES, metavar="N",
+                       help="what the file's arrays may take together, as float64 (default 2**28)")
     group.add_argument("--like", choices=(BOARD,), help="as that importer puts it on a board today")
 
 
