@@ -343,19 +343,20 @@ def relay(g: Any, s: Any, at: int, source: Any, number: Any, found: int) -> int:
 @njit(cache=True, nogil=True)
 def deliver(
     start: Any, target: Any, weight: Any, length: Any, delay: Any, weights: Any, one: Any, one_target: Any,
-    one_weight: Any, one_delay: Any, slot: Any, base: Any, source: Any, count: Any, begin: int, end: int,
+    one_weight: Any, one_delay: Any, slot: Any, base: Any, fours: bool, source: Any, count: Any, begin: int, end: int,
 ) -> None:
     """Add the rows of sources `begin` to `end` to the slots of the ticks in which they act.
 
-    `base` is where each delay's slot begins. One call for a tick's packets, with each array of `Synapses` by itself:
-    what is taken out of a tuple has its references counted, at the cost of several rows. Where four sources have one
-    long segment each, as in nets that are joined at random, what these have in common is added in one pass.
+    `base` is where each delay's slot begins; `fours`, whether any segment is long. One call for a tick's packets, with
+    each array of `Synapses` by itself: what is taken out of a tuple has its references counted, at the cost of several
+    rows. Where four sources have one long segment each, as in nets that are joined at random, what these have in common
+    is added in one pass.
     """
     k = begin
     while k < end:
         together, low, high = 1, np.int64(0), np.int64(1) << 62  # targets that four rows have in common
-        first = start[source[k]]
-        if k + 4 <= end and start[source[k] + 1] - first == 1 and length[first] >= LONG:
+        first = start[source[k]] if fours else 0
+        if fours and k + 4 <= end and start[source[k] + 1] - first == 1 and length[first] >= LONG:
             for m in range(k, k + 4):
                 j = start[source[m]]
                 alike = start[source[m] + 1] - j == 1 and count[m] == 1 and delay[j] == delay[first]
@@ -426,6 +427,9 @@ def run_ticks(
     base, slot = np.empty(slots, np.int64), s.slot
     start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay = y
     sent, number, comes, many = out.source, out.number, given.source, given.number
+    fours = False  # whether rows can be added four at a time
+    for j in range(length.size):
+        fours |= length[j] >= LONG
     begin = kept  # of the spikes of the tick before
     while begin > 0 and out.tick[begin - 1] == tick - 1:
         begin -= 1
@@ -451,8 +455,8 @@ def run_ticks(
         for k in range(out.watch.size):
             out.v[tick, k] = s.v[out.watch[k]]
         deliver(start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay, slot, base,
-                sent, number, begin, kept)
+                fours, sent, number, begin, kept)
         deliver(start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay, slot, base,
-                comes, many, given.start[tick], given.start[tick + 1])
+                fours, comes, many, given.start[tick], given.start[tick + 1])
         tick += 1
     return tick, kept
