@@ -16,6 +16,7 @@ ORDER = [*BASE, "machine", "graph", "frontend", "quantize", "mapping", "emulate"
          "pipeline", "bench", "demo", "cli", "__main__"]
 REACH_RIGHT = {  # convenience methods that import to the right inside their body
     ("emulate/recording.py", "report"),  # rec.report()
+    ("mapping/image.py", "emulate"),  # image.stream()
 }
 ONLY = {  # heavy library -> modules that may import it, and whether inside a function only
     "numba": {"emulate/kernels.py": False, "emulate/walk.py": False, "data/camera.py": False, "data/filters.py": False,

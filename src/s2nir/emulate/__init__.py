@@ -5,5 +5,18 @@ from .recording import Recording
 from .reference import Reference, reference
 from .routes import Reach
 from .run import program, run, ways
+from .stream import Stream, Ticks
 
-__all__ = ["Program", "Reach", "Recording", "Reference", "decode", "program", "reference", "run", "ways"]
+__all__ = [
+    "Program",
+    "Reach",
+    "Recording",
+    "Reference",
+    "Stream",
+    "Ticks",
+    "decode",
+    "program",
+    "reference",
+    "run",
+    "ways",
+]

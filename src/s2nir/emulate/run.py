@@ -72,11 +72,10 @@ def run(
     threads = Whole(1)(threads, "threads", RunError)
     given = to_counts(spikes, {p.name: p.shape for p in image.inputs}, image.dt, image.max_count)
     batch, steps = next(iter(given.values())).shape[:2]
-    wanted = _wanted(image, record)
     ready = program(image)
-    watch, columns, before = _watched(image, ready, wanted)
+    watch, columns, before = watched(image, ready, record)
     ticks = steps + image.lag
-    packets = _packets(given, ready, image.copies, ticks)
+    packets = packets_of(given, ready, image.copies, ticks)
     with ThreadPoolExecutor(max_workers=threads) as pool:
         jobs = [pool.submit(one, ready, p, ticks, watch, before) for p in rounds(packets, image.copies)]
         results: list[Result] = []
@@ -112,11 +111,12 @@ def _wanted(image: MachineImage, record: Any) -> dict[str, tuple[str, ...]]:
     return dict.fromkeys(names, some(record, "record", RunError))
 
 
-def _watched(
-    image: MachineImage, ready: Program, wanted: Mapping[str, tuple[str, ...]]
+def watched(
+    image: MachineImage, ready: Program, record: Any
 ) -> tuple[NDArray[np.int64], dict[str, slice], bool]:
     """Neurons whose membranes are kept, copy by copy; where each population stands among those of its copy; and whether
     potentials are kept too."""
+    wanted = _wanted(image, record)
     kept = {name for name, kinds in wanted.items() if set(kinds) & {"voltages", "potentials"}}
     columns, at = {}, 0
     for p in image.populations:
@@ -128,7 +128,7 @@ def _watched(
     return watch, columns, any("potentials" in kinds for kinds in wanted.values())
 
 
-def _packets(given: Mapping[str, NDArray[Any]], ready: Program, copies: int, ticks: int) -> list[Packets]:
+def packets_of(given: Mapping[str, NDArray[Any]], ready: Program, copies: int, ticks: int) -> list[Packets]:
     """Per recording, on its copy."""
     from . import kernels
 
@@ -153,14 +153,13 @@ def _packets(given: Mapping[str, NDArray[Any]], ready: Program, copies: int, tic
     return found
 
 
-def one(ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool = False) -> Result:
-    """One round: (tick, source, count) of what was sent, membranes (ticks, watched) after each tick and ahead of
-    its resets (without rows unless `before`), saturations by neuron."""
+def start_state(ready: Program) -> Any:
+    """The state ahead of the first tick."""
     from . import kernels
 
     fixed = ready.arithmetic is Arithmetic.FIXED
     size, kind = ready.size, np.int32 if fixed else np.float32
-    state = kernels.State(
+    return kernels.State(
         v=np.zeros(size, kind),
         i=np.zeros(size, kind),
         slot=np.zeros(ready.slots * size, np.int32),
@@ -169,6 +168,16 @@ def one(ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], 
         held=np.zeros(size, np.int32),
         saturated=np.zeros(size if fixed else 0, np.int64),
     )
+
+
+def one(ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool = False) -> Result:
+    """One round: (tick, source, count) of what was sent, membranes (ticks, watched) after each tick and ahead of
+    its resets (without rows unless `before`), saturations by neuron."""
+    from . import kernels
+
+    fixed = ready.arithmetic is Arithmetic.FIXED
+    size, kind = ready.size, np.int32 if fixed else np.float32
+    state = start_state(ready)
     membranes = np.zeros((ticks, watch.size), kind)
     compared = np.zeros((ticks if before else 0, watch.size), kind)
     given = kernels.Input(*packets)

@@ -194,6 +194,22 @@ class MachineImage(Noun):
         """Cores that hold neurons or relays; input cores are counted apart."""
         return self.copies * sum(len(p.cores) for p in self.populations if p.kind != "input")
 
+    def stream(self, record: Any = ("spikes",)) -> Any:
+        """The image at work, tick by tick in constant memory: a Stream with `step`, `feed`, `drain`, `save`, `resume`.
+
+        record : as for `s2nir.run`
+
+        >>> import s2nir
+        >>> way = s2nir.Connect(source="in", target="a", rule=s2nir.rules.OneToOne(), weight=1.0)
+        >>> graph = s2nir.build({"in": 2, "a": s2nir.Neurons(shape=2, tau=0.01, r=20.0)}, [way], dt=1e-3)
+        >>> stream = s2nir.compile(s2nir.quantize(graph)).stream()
+        >>> [stream.step(counts)["a"].tolist() for counts in ([0, 1], [1, 0], [0, 0])]
+        [[0, 0], [0, 1], [1, 0]]
+        """
+        from ..emulate import Stream
+
+        return Stream(self, record)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one HDF5 file, .h5 or .hdf5; of a name that ends in .s2, or over an image folder, a folder of shards.
 

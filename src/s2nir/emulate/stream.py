@@ -1,0 +1,166 @@
+"""Running an image tick by tick: the state stays, what was sent is handed out, and nothing grows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arguments import path_of
+from ..errors import InputError, RunError, needs
+from ..events import to_counts
+from ..files import write_whole
+from ..fixedpoint import Arithmetic
+from ..mapping import MachineImage
+from .recording import Recording
+from .run import packets_of, program, start_state, watched
+
+KEPT = ("v", "i", "slot", "last", "held", "saturated")  # of the state; nothing fires between two ticks
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Ticks:
+    """What an image sent in some ticks of the machine, one behind the other.
+
+    first : the first of them, counted from the start of the stream; ticks : how many
+    """
+
+    first: int
+    ticks: int
+    recording: Recording
+
+    def spikes(self, name: str) -> NDArray[np.uint8]:
+        """uint8 (ticks, *shape), nothing shifted: step s of the float run is tick s + lag of the population."""
+        return np.asarray(self.recording.raw_spikes(name)[0])
+
+    def voltages(self, name: str) -> NDArray[Any]:
+        """(ticks, *shape), membranes after each tick, float32 or int32 as the core holds them."""
+        return np.asarray(self.recording.raw_voltages(name)[0])
+
+    @property
+    def events(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+        """Tick, number of the source in the image, and packets, of all that neurons and relays sent, in order."""
+        tick, source, number = self.recording.events[0]
+        return tick.astype(np.int64) + self.first, source, number
+
+
+class Stream:
+    """An image at work; see `MachineImage.stream`.
+
+    tick : ticks that are done
+    """
+
+    def __init__(
+        self, image: MachineImage, record: tuple[str, ...] | Mapping[str, tuple[str, ...]] = ("spikes",)
+    ) -> None:
+        needs(image, MachineImage, "stream", "Make one with s2nir.compile(network), or s2nir.MachineImage.load(path).")
+        if image.copies > 1:
+            raise RunError(f"stream: the image holds {image.copies} copies of its network, needed one. Compile it "
+                           "without copies=, or use s2nir.run.")
+        self.image, self.tick = image, 0
+        self._program = program(image)
+        self._watch, self._columns, before = watched(image, self._program, record)
+        if before:
+            raise RunError('stream: record "potentials" is of s2nir.run alone; allowed here "spikes" and "voltages"')
+        self._state = start_state(self._program)
+        self._sent = np.zeros(0, np.int32)  # by whom, in the tick before
+        slots = self._program.slots
+        self._steady = -(-(int(self._program.groups.onset.max(initial=0)) + 1) // slots) * slots
+
+    def feed(self, spikes: Any) -> Ticks:
+        """The ticks of some further steps of the input, as `s2nir.run` takes them, of one recording.
+
+        Raises
+        ------
+        InputError
+            where the input does not fit; nothing is run then.
+        """
+        shapes = {p.name: p.shape for p in self.image.inputs}
+        given = to_counts(spikes, shapes, self.image.dt, self.image.max_count)
+        batch, steps = next(iter(given.values())).shape[:2]
+        if batch != 1:
+            raise InputError(f"stream: found {batch} recordings, needed one. A stream each, or s2nir.run.")
+        return self._run(packets_of(given, self._program, 1, steps)[0], steps)
+
+    def step(self, spikes: Any) -> dict[str, NDArray[np.uint8]]:
+        """One tick: counts of one step, (*shape) or a dict by input; gives the spikes of that tick by population."""
+        one = {k: np.asarray(v)[np.newaxis] for k, v in spikes.items()} if isinstance(spikes, Mapping) else (
+            np.asarray(spikes)[np.newaxis])
+        found = self.feed(one)
+        return {p.name: found.spikes(p.name)[0] for p in self.image.populations if p.kind == "neurons" and p.spikes}
+
+    def drain(self) -> Ticks:
+        """The ticks without input in which the last step reaches every population."""
+        n = self.image.lag
+        none = np.zeros(0, np.int64)
+        return self._run((np.zeros(n + 1, np.int64), none, none), n)
+
+    def _run(self, packets: tuple[NDArray[np.int64], ...], ticks: int) -> Ticks:
+        from . import kernels
+
+        ready, size, slots = self._program, self._program.size, self._program.slots
+        # kernels count ticks from a small number on, whatever has gone by: at the same slot, and after every onset
+        begin = self.tick if self.tick < self._steady else self._steady + self.tick % slots
+        end, fixed = begin + ticks, ready.arithmetic is Arithmetic.FIXED
+        start, source, count = packets
+        given = kernels.Input(np.concatenate([np.zeros(begin, np.int64), start]), source, count)
+        kind = np.int32 if fixed else np.float32
+        membranes = np.zeros((end, self._watch.size), kind)
+        room = [np.empty(4 * size + 1024, np.int32) for _ in range(3)]
+        out = kernels.Output(room[0], room[1], room[2], self._watch, membranes, np.zeros((0, self._watch.size), kind))
+        events, tick = [], begin
+        while tick < end:
+            carried = self._sent.size
+            out.tick[:carried], out.source[:carried], out.number[:carried] = tick - 1, self._sent, 1
+            tick, kept = kernels.run_ticks(
+                ready.neurons, ready.groups, ready.synapses, self._state, given, out, True if fixed else None, size,
+                slots, tick, end, carried,
+            )
+            events.append(tuple(column[carried:kept].copy() for column in room))
+            self._sent = out.source[:kept][out.tick[:kept] == tick - 1].copy()
+        whole = [np.concatenate([np.zeros(0, np.int32), *(e[k] for e in events)]) for k in range(3)]
+        whole[0] -= begin
+        first, self.tick = self.tick, self.tick + ticks
+        return Ticks(first=first, ticks=ticks, recording=Recording(
+            image=self.image, program=ready, batch=1, steps=ticks, ticks=ticks, inputs=[packets],
+            events=[tuple(whole)], membranes=[membranes[begin:]], compared=[], columns=self._columns,
+            saturated=self._state.saturated[np.newaxis].copy(),
+        ))
+
+    def save(self, path: str | Path) -> None:
+        """Write where the stream is; the file is there whole or not at all."""
+        held = {name: getattr(self._state, name) for name in KEPT}
+        digest = np.frombuffer(bytes.fromhex(self.image.digest), np.uint8)
+        write_whole(path_of(path, "stream.save"), lambda f: np.savez(
+            f, tick=np.int64(self.tick), sent=self._sent, image=digest, **held))
+
+    def resume(self, path: str | Path) -> None:
+        """Go on from a file of `save`, of a stream of the same image.
+
+        Raises
+        ------
+        InputError
+            where the file cannot be read, or is of another image; the stream stays where it is then.
+        """
+        try:
+            with open(path_of(path, "stream.resume"), "rb") as f, np.load(f, allow_pickle=False) as held:
+                found = {name: held[name] for name in (*KEPT, "tick", "sent", "image")}
+        except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
+            raise InputError(f"{path}: cannot be read as a checkpoint of a stream ({error})") from None
+        if bytes(found["image"]).hex() != self.image.digest:
+            raise InputError(f"{path}: is of image {bytes(found['image']).hex()[:12]}, this one is "
+                             f"{self.image.digest[:12]}")
+        for name in KEPT:
+            now = getattr(self._state, name)
+            if found[name].shape != now.shape or found[name].dtype != now.dtype:
+                raise InputError(f"{path}: {name} has shape {found[name].shape}, needed {now.shape}")
+        if found["sent"].size and not 0 <= found["sent"].min() <= found["sent"].max() < self._program.size:
+            raise InputError(f"{path}: names neurons that are not there")
+        for name in KEPT:
+            getattr(self._state, name)[:] = found[name]
+        self._sent, self.tick = found["sent"].astype(np.int32), int(found["tick"])
