@@ -32,20 +32,20 @@ class Ticks:
 
     first: int
     ticks: int
-    recording: Recording
+    _held: Recording
 
     def spikes(self, name: str) -> NDArray[np.uint8]:
         """uint8 (ticks, *shape), nothing shifted: step s of the float run is tick s + lag of the population."""
-        return np.asarray(self.recording.raw_spikes(name)[0])
+        return np.asarray(self._held.raw_spikes(name)[0])
 
     def voltages(self, name: str) -> NDArray[Any]:
         """(ticks, *shape), membranes after each tick, float32 or int32 as the core holds them."""
-        return np.asarray(self.recording.raw_voltages(name)[0])
+        return np.asarray(self._held.raw_voltages(name)[0])
 
     @property
     def events(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
         """Tick, number of the source in the image, and packets, of all that neurons and relays sent, in order."""
-        tick, source, number = self.recording.events[0]
+        tick, source, number = self._held.events[0]
         return tick.astype(np.int64) + self.first, source, number
 
 
@@ -126,7 +126,7 @@ class Stream:
         whole = [np.concatenate([np.zeros(0, np.int32), *(e[k] for e in events)]) for k in range(3)]
         whole[0] -= begin
         first, self.tick = self.tick, self.tick + ticks
-        return Ticks(first=first, ticks=ticks, recording=Recording(
+        return Ticks(first=first, ticks=ticks, _held=Recording(
             image=self.image, program=ready, batch=1, steps=ticks, ticks=ticks, inputs=[packets],
             events=[tuple(whole)], membranes=[membranes[begin:]], compared=[], columns=self._columns,
             saturated=self._state.saturated[np.newaxis].copy(),
