@@ -44,7 +44,7 @@ def test_the_loops_that_matter_are_vector_code():
         pytest.skip("reads x86 assembler")
     n, f4 = 16, np.float32
     calls = (  # loop, arguments as the emulator passes them, instructions: packed sums, products, comparisons
-        (kernels.deliver, (*_one_run(n), np.zeros(n, np.int32), np.zeros(1, np.int64), np.zeros(1, np.int32),
+        (kernels.deliver, (*_one_run(n), np.zeros(n, np.int32), np.zeros(1, np.int64), True, np.zeros(1, np.int32),
                            np.ones(1, np.int32), 0, 1), ("paddd",)),
         (kernels.step_alike, (np.zeros(n, f4), f4(1), np.zeros(n, np.int32), f4(0), np.zeros(n, f4),
                               np.zeros(n, np.uint8)), ("mulps", "cmp")),

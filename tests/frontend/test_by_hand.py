@@ -206,14 +206,14 @@ def test_rules_go_to_nir_written_out():
 def test_delays_in_a_loop_of_the_machine_are_the_same_after_nir(delay):
     layer = Neurons(shape=20, tau=0.01, r=10.0)
     few = rules.FixedProbability(p=0.3)
-    made = s2nir.build(
-        {"in": 20, "a": layer, "b": layer, "c": layer},
-        [Connect(source="in", target="a", rule=rules.OneToOne(), weight=2.0),
-         Connect(source="a", target="b", rule=few, weight=0.5, delay=delay),
-         Connect(source="b", target="c", rule=few, weight=0.5), Connect(source="c", target="a", rule=few, weight=0.3)],
-        dt=1e-3, loops="machine")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", s2nir.S2NirWarning)  # which way takes the step is a choice
+        made = s2nir.build(
+            {"in": 20, "a": layer, "b": layer, "c": layer},
+            [Connect(source="in", target="a", rule=rules.OneToOne(), weight=2.0),
+             Connect(source="a", target="b", rule=few, weight=0.5, delay=delay),
+             Connect(source="b", target="c", rule=few, weight=0.5),
+             Connect(source="c", target="a", rule=few, weight=0.3)], dt=1e-3, loops="machine")
         again = s2nir.load(s2nir.to_nir(made))
     spikes = (np.random.default_rng(0).random((60, 20)) < 0.1).astype(np.uint8)
     one, two = made.simulate(spikes), again.simulate(spikes)
