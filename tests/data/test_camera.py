@@ -136,6 +136,7 @@ def test_a_capsule_covers_what_is_near_its_segment(ends, soft, opacity):
     camera.draw(frame, np.array([ends]), np.array([[1.0, 0.0, 0.0, soft, opacity]]), np.zeros((8, 8)), 0, 1)
     y, x = np.mgrid[:32, :24].astype(float)
     square = max((bx - ax) ** 2 + (by - ay) ** 2, 1e-12)
+    assume(square > 1e-4 or abs(br - ar) < 1e-3)  # two discs of one place and two sizes are no capsule
     along = np.clip(((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / square, 0, 1)
     away = np.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay)) - (ar + along * (br - ar))
     expected = np.clip(0.5 - away / soft, 0, 1) * opacity
