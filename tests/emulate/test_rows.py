@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import s2nir
-from s2nir.emulate import decode, row_kernels
+from s2nir.emulate import decode, reference, row_kernels
 from s2nir.mapping import Partition
 
 
@@ -109,3 +109,21 @@ def test_rows_of_every_form_bring_the_same_segments(rows):
                 dense[k, i, number[int(s.one_target[j])]] += s.one_weight[j]
     assert (dense[0] == dense[1]).all()
     assert np.count_nonzero(dense[0]) > 2_000
+
+
+@pytest.mark.parametrize("p", [1.0, 0.3, 0.1])
+def test_four_long_rows_at_once_are_four_rows(p):
+    """Wide rows against the plain-Python oracle: fours, what is left of four, and packets that count twice."""
+    rules, rng = s2nir.rules, np.random.default_rng(0)
+    few = rules.FixedProbability(p=p)
+    network = s2nir.quantize(s2nir.build(
+        {"in": 23, "a": s2nir.Neurons(shape=1500, tau=0.01, r=10.0)},
+        [s2nir.Connect(source="in", target="a", rule=few, weight=rules.Uniform(low=-0.4, high=0.6))], dt=1e-3, seed=1))
+    image = s2nir.compile(network, s2nir.SpiNNaker2(rows="dram"))
+    assert decode(image).synapses.fours
+    spikes = rng.integers(0, 3, (12, 23)) * (rng.random((12, 23)) < 0.7)
+    spikes[:6] = rng.random((6, 23)) < np.linspace(0.1, 1, 6)[:, np.newaxis]
+    found, wanted = s2nir.run(image, spikes, record=("spikes", "voltages")), reference(network, spikes)
+    assert found.raw_spikes("a").any()
+    assert np.array_equal(found.raw_spikes("a"), wanted.spikes["a"])
+    assert found.raw_voltages("a").tobytes() == wanted.voltages["a"].tobytes()

@@ -359,9 +359,11 @@ def deliver(
         if fours and k + 4 <= end and start[source[k] + 1] - first == 1 and length[first] >= LONG:
             for m in range(k, k + 4):
                 j = start[source[m]]
-                alike = start[source[m] + 1] - j == 1 and count[m] == 1 and delay[j] == delay[first]
+                if start[source[m] + 1] - j != 1 or count[m] != 1 or delay[j] != delay[first]:
+                    high = low
+                    break
                 low = max(low, np.int64(target[j]))
-                high = min(high, np.int64(target[j]) + length[j]) if alike else low
+                high = min(high, np.int64(target[j]) + length[j])
             high = low + (high - low) // 32 * 32
             together = 4 if high - low >= LONG else 1
         if together == 4:
@@ -425,11 +427,8 @@ def run_ticks(
     `fixed` is None for float32, so that each format compiles without the other's branch.
     """
     base, slot = np.empty(slots, np.int64), s.slot
-    start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay = y
+    start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay, fours = y
     sent, number, comes, many = out.source, out.number, given.source, given.number
-    fours = False  # whether rows can be added four at a time
-    for j in range(length.size):
-        fours |= length[j] >= LONG
     begin = kept  # of the spikes of the tick before
     while begin > 0 and out.tick[begin - 1] == tick - 1:
         begin -= 1

@@ -30,6 +30,7 @@ class Synapses(NamedTuple):
     one_target: NDArray[np.int32]
     one_weight: NDArray[np.int8]
     one_delay: NDArray[np.uint8]
+    fours: bool  # whether a segment is long enough for four rows to be added in one pass
 
 
 class _Pieces:
@@ -77,7 +78,7 @@ def synapses(
 
 def _with_rows(pieces: _Pieces, rows: Rows) -> Synapses:
     """All segments by source: of one source, those of convolutions and relays first."""
-    from . import row_kernels
+    from . import kernels, row_kernels
 
     size = rows.start.size
     row_kernels.order(*rows)
@@ -93,7 +94,7 @@ def _with_rows(pieces: _Pieces, rows: Rows) -> Synapses:
         length=np.empty(total, np.int32), delay=np.empty(total, np.uint8),
         weights=np.concatenate([*pieces.weights, np.zeros(used, np.int8)]),
         one=one, one_target=np.empty(alone, np.int32), one_weight=np.empty(alone, np.int8),
-        one_delay=np.empty(alone, np.uint8),
+        one_delay=np.empty(alone, np.uint8), fours=False,
     )
     at = start[source] + np.arange(source.size) - (np.cumsum(before) - before)[source]
     found.target[at], found.weight[at], found.length[at], found.delay[at] = target, weight, length, delay
@@ -101,7 +102,7 @@ def _with_rows(pieces: _Pieces, rows: Rows) -> Synapses:
         *rows, mark, start[:-1] + before, one, found.weights, pieces.used, found.target, found.weight, found.length,
         found.delay, found.one_target, found.one_weight, found.one_delay,
     )
-    return found
+    return found._replace(fours=bool(found.length.max(initial=0) >= kernels.LONG))
 
 
 def _joined(columns: NDArray[np.int64]) -> NDArray[np.int64]:
