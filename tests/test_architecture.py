@@ -24,7 +24,7 @@ ONLY = {  # heavy library -> modules that may import it, and whether inside a fu
               "mapping/minimise/kernels.py": False, "mapping/minimise/walk.py": False,
               "mapping/minimise/expand_kernels.py": False,
               "mapping/place/kernels.py": False, "mapping/row_kernels.py": False, "emulate/row_kernels.py": False,
-              "graph/rule_kernels.py": False},
+              "graph/rule_kernels.py": False, "emulate/draw_kernels.py": False},
     "nir": {"frontend/nir_file.py": True},
     "torch": {"train/": False, "bench/": True, "frontend/snntorch_trace.py": True,
               "frontend/snntorch_module.py": False},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .emulate import Recording, run
     from .events import Events
     from .frontend import Connect, Neurons, build, from_snntorch, load, to_nir, to_snntorch
-    from .graph import Graph
+    from .graph import Graph, Poisson
     from .machine import Faults, SpiNNaker2
     from .mapping import MachineImage, Partition, compile
     from .pipeline import Deployment, deploy
@@ -38,6 +38,7 @@ _HOME = {
     "PTQ": "quantize",
     "QAT": "quantize",
     "Partition": "mapping",
+    "Poisson": "graph",
     "Recording": "emulate",
     "Report": "report",
     "SpiNNaker2": "machine",
@@ -69,6 +70,7 @@ __all__ = [
     "Network",
     "Neurons",
     "Partition",
+    "Poisson",
     "Recording",
     "Report",
     "S2NirError",

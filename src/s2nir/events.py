@@ -1,7 +1,8 @@
 """Events, and any accepted input as counts per population.
 
 Accepted as `spikes`: an array (steps, *shape) or (batch, steps, *shape), a dict of them by input name, Events, or
-nir's EventData / TimeGriddedData (known by their fields; nir is not imported).
+nir's EventData / TimeGriddedData (known by their fields; nir is not imported). For a network without inputs, which runs
+on Poisson drives alone, it is the number of steps.
 """
 
 from __future__ import annotations
@@ -110,14 +111,31 @@ class Events:
         return found.reshape(self.samples, self.steps, size)
 
 
-def to_arrays(spikes: Any, shapes: Mapping[str, tuple[int, ...]], dt: float | None) -> dict[str, NDArray[Any]]:
-    """Input values per input population: (batch, steps, size), all of one batch and length.
+class Arrays(dict[str, NDArray[Any]]):
+    """Input values by input population: (batch, steps, size), all of one batch and length."""
+
+    def __init__(self, values: Mapping[str, NDArray[Any]], batch: int, steps: int) -> None:
+        super().__init__(values)
+        self.batch, self.steps = batch, steps
+
+    def part(self, first: int, end: int) -> Arrays:
+        """Some of the recordings; they are `spikes` in their turn."""
+        end = min(end, self.batch)
+        return Arrays({n: a[first:end] for n, a in self.items()}, end - first, self.steps)
+
+
+def to_arrays(spikes: Any, shapes: Mapping[str, tuple[int, ...]], dt: float | None) -> Arrays:
+    """Input values per input population.
 
     Raises
     ------
     InputError
         where an input is missing or unknown, or a shape, length or batch does not fit.
     """
+    if not shapes and isinstance(spikes, Arrays):
+        return spikes
+    if not shapes:
+        return Arrays({}, 1, Whole(1, what="steps", also="; the network has no inputs")(spikes, "spikes", InputError))
     if isinstance(spikes, Mapping):
         for name in sorted(spikes.keys() ^ shapes.keys()):
             found = "is given but is no input of the network" if name in spikes else "is not given"
@@ -132,12 +150,12 @@ def to_arrays(spikes: Any, shapes: Mapping[str, tuple[int, ...]], dt: float | No
     forms = {name: a.shape[:2] for name, a in arrays.items()}
     if len(set(forms.values())) > 1:
         raise InputError(f"inputs differ in (batch, steps): {', '.join(f'{n} {f}' for n, f in forms.items())}")
-    return arrays
+    return Arrays(arrays, *next(iter(forms.values())))
 
 
 def to_counts(
     spikes: Any, shapes: Mapping[str, tuple[int, ...]], dt: float | None, max_count: int
-) -> dict[str, NDArray[Any]]:
+) -> Arrays:
     """As `to_arrays`, but whole numbers from 0 to `max_count`, as a machine takes them."""
     arrays = to_arrays(spikes, shapes, dt)
     for name, a in arrays.items():
@@ -153,7 +171,8 @@ def to_counts(
                 f"spikes[{name!r}] at (batch, step, source) {where}: found {a[where]}, a machine takes whole counts "
                 f"from 0 to max_count = {max_count}. {more}"
             )
-    return {n: a if np.issubdtype(a.dtype, np.unsignedinteger) else _narrow(a) for n, a in arrays.items()}
+    held = {n: a if np.issubdtype(a.dtype, np.unsignedinteger) else _narrow(a) for n, a in arrays.items()}
+    return Arrays(held, arrays.batch, arrays.steps)
 
 
 def _narrow(counts: NDArray[Any]) -> NDArray[Any]:

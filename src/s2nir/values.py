@@ -59,7 +59,7 @@ class Noun:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all fields, but those declared with `metadata={"digest": False}`."""
+        """SHA-256 over all fields; see `values.digest` for those that are left out."""
         return digest(self)
 
     def __eq__(self, other: object) -> bool:
@@ -75,7 +75,8 @@ class Noun:
 def digest(value: Any) -> str:
     """SHA-256 over the value, in hex; equal values give equal digests on every host.
 
-    Fields declared with `metadata={"digest": False}` are left out.
+    Fields declared with `metadata={"digest": False}` are left out, and those with `"given"` where they are None: what
+    was added to a noun later changes no digest of those without it.
 
     >>> digest((1, "a")) == digest((1, "a")), digest(1) == digest(1.0)
     (True, False)
@@ -109,7 +110,8 @@ def _feed(h: Any, value: Any) -> None:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         h.update(b"D" + _text(type(value).__name__))
         for field in dataclasses.fields(value):
-            if field.metadata.get("digest", True):
+            kept = field.metadata.get("digest", True)
+            if kept is True or (kept == "given" and getattr(value, field.name) is not None):
                 h.update(_text(field.name))
                 _feed(h, getattr(value, field.name))
     elif isinstance(value, enum.Enum):

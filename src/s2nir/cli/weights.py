@@ -97,11 +97,11 @@ def _on_data(graph: Graph, network: Network, data: Any) -> dict[str, tuple[float
     from dataclasses import replace
 
     given = to_arrays(data, {p.name: p.shape for p in graph.inputs}, graph.dt)
-    batch, steps = next(iter(given.values())).shape[:2]
+    batch, steps = given.batch, given.steps
     size = max(1, PIECE // (steps * sum(p.size for p in graph.populations)))
     off, whole, fired = ({p.name: 0.0 for p in graph.populations} for _ in range(3))
     for lo in range(0, batch, size):
-        part = {n: a[lo : lo + size].reshape(-1, steps, *graph[n].shape) for n, a in given.items()}
+        part = given.part(lo, lo + size)
         trace = simulate(graph, part)
         active = {n: a.reshape(-1, graph[n].size).astype(np.float64) for n, a in (part | dict(trace.spikes)).items()}
         wrong: dict[str, Any] = {}

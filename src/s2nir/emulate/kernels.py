@@ -18,6 +18,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from .draw_kernels import LANES, draw
+
 RELAY, FAST, FAST_CURRENT = 0, 1, 2
 SPIKING, RESETS, LATE, CURRENT_BASED = 1, 6, 8, 32
 SUBTRACT, TO_VALUE = 2, 4
@@ -419,13 +421,15 @@ def packets(counts: Any) -> tuple[Any, Any]:
 
 @njit(cache=True, nogil=True)
 def run_ticks(
-    p: Any, g: Any, y: Any, s: Any, given: Any, out: Any, fixed: Any, size: int, slots: int, tick: int, ticks: int,
-    kept: int,
+    p: Any, g: Any, y: Any, d: Any, s: Any, given: Any, out: Any, fixed: Any, size: int, slots: int, tick: int,
+    ticks: int, kept: int, ahead: int, noise: int,
 ) -> tuple[int, int]:
     """Ticks from `tick` on, until `ticks` or until the output has no room; returns the next tick and what is kept.
 
-    `fixed` is None for float32, so that each format compiles without the other's branch.
+    `fixed` is None for float32, so that each format compiles without the other's branch; `ahead` and `noise` are what
+    Poisson drives count steps and draws from.
     """
+    words = np.empty((4, LANES), np.uint32)
     base, slot = np.empty(slots, np.int64), s.slot
     start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay, fours = y
     sent, number, comes, many = out.source, out.number, given.source, given.number
@@ -436,8 +440,9 @@ def run_ticks(
         if kept + size > out.tick.size:
             break
         at = tick % slots * size
-        for d in range(slots):
-            base[d] = (tick + 1 + d) % slots * size
+        for wait in range(slots):
+            base[wait] = (tick + 1 + wait) % slots * size
+        draw(d, slot[at : at + size], tick, ahead, noise, words)
         if fixed is None:
             step_float(p, g, s, tick, at)
             late_float(p, s, out, begin, kept)

@@ -17,6 +17,7 @@ from ..errors import ImageError
 from ..fixedpoint import Arithmetic, next_up
 from ..machine import Word
 from ..mapping import MachineImage, Regions, regions, unpack_geometry
+from .draws import Draws, draws
 from .routes import Reach, routes
 from .segments import Synapses, synapses
 
@@ -64,6 +65,7 @@ class Program:
     neurons: Neurons
     groups: Groups
     synapses: Synapses
+    draws: Draws
     reach: Reach
     index: dict[str, NDArray[np.int64]]
 
@@ -92,6 +94,7 @@ def decode(image: MachineImage) -> Program:
         neurons=_neurons(image, parts, first),
         groups=_groups(image, parts, first),
         synapses=synapses(image, parts, first, arrivals),
+        draws=draws(parts, first),
         reach=reach,
         index=_index(image, parts, first),
     )
@@ -128,6 +131,8 @@ def _faults(r: Regions, arithmetic: Arithmetic) -> Iterator[str]:
         yield f"{d.ring} ring slots, its word needs {8 if d.delay_word else 1}"
     if d.fixed != (arithmetic is Arithmetic.FIXED):
         yield f"its state is not {arithmetic.value}, as the image's is"
+    if r.drive is not None and not (y1 <= r.drive.height and x1 <= r.drive.width):
+        yield f"its drive counts neurons in {r.drive.height} x {r.drive.width}, the box is {d.box}"
     for i, words in enumerate(r.geometries):
         g = unpack_geometry(words)
         if min(g.kh, g.kw, g.stride_y, g.stride_x, g.dilation_y, g.dilation_x, g.pool_h, g.pool_w, g.pool_stride_y,

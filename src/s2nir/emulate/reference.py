@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..errors import RunError
 from ..events import to_counts
 from ..fixedpoint import INT32_MAX, INT32_MIN, STATE_BITS, Arithmetic, multiply_decay, next_up
-from ..graph import Compare, Loops, Reset, Sparse, apply, hops, lags, written_out
+from ..graph import Compare, Loops, Reset, Sparse, apply, draws, hops, lags, noises, written_out
 from ..quantize import IntPopulation, Network
 
 
@@ -36,6 +36,7 @@ def reference(
     onset: str = "aligned",
     loops: str = "refuse",
     max_count: int = 255,
+    noise: Any = 0,
 ) -> Reference:
     """Run a Network by the published arithmetic, in machine ticks."""
     network = written_out(network)
@@ -44,7 +45,8 @@ def reference(
     if onset not in ("aligned", "board"):
         raise RunError(f"onset: found {onset!r}, allowed 'aligned', 'board'")
     given = to_counts(spikes, {p.name: p.shape for p in network.inputs}, network.dt, max_count)
-    batch, steps = next(iter(given.values())).shape[:2]
+    batch, steps = given.batch, given.steps
+    drawn = noises(noise, batch, RunError)
     lag = lags(network)
     hop = hops(network, lag)
     ticks = steps + max(lag.values())
@@ -60,6 +62,11 @@ def reference(
             for q, h in zip(network.projections, hop, strict=True):
                 if q.target == name:
                     slot += _arriving(q.connection, sent[q.source], tick - h)
+            since = 0 if onset == "board" else lag[name]
+            if cell.p.drive is not None and tick >= since:
+                d = cell.p.drive
+                law = [draws(d.law, d.seed, cell.p.size, range(tick - since, tick - since + 1), n)[0] for n in drawn]
+                slot += d.weight.astype(np.int64).ravel() * np.array(law)
             fired = cell.step(tick, slot, onset == "board" or tick >= lag[name])
             if cell.p.spikes:
                 sent[name][:, tick] = fired

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ..arguments import SomeOf, Whole
 from ..errors import RunError, needs
-from ..events import to_counts
+from ..events import Arrays, to_counts
 from ..fixedpoint import Arithmetic
+from ..graph import noises
 from ..mapping import MachineImage, named
 from .memory import Program, decode, read
 from .recording import Recording
@@ -49,17 +50,19 @@ def run(
     record: tuple[str, ...] | str | Mapping[str, tuple[str, ...] | str] = ("spikes",),
     threads: int = 1,
     progress: Any = None,
+    noise: Any = 0,
 ) -> Recording:
     """Run an image on the emulator.
 
     spikes : whole counts, as `graph.simulate` takes them: (steps, *shape) or (batch, steps, *shape), a dict by input,
-        Events, or nir's data types
+        Events, or nir's data types; the number of steps, for a network without inputs
     record : "spikes", "voltages" for the membranes of every population, "potentials" for membranes as they are
         compared, ahead of an immediate reset; a dict by population narrows that down. What does not spike is always
         read out.
         An image of n copies runs n recordings at once: recording b on copy b % n, in round b // n.
     threads : over the rounds; changes no bit
     progress : called with the number of finished recordings after each round
+    noise : which draws Poisson drives make, a number for all recordings or one for each (of an image of copies: one)
 
     Raises
     ------
@@ -71,13 +74,15 @@ def run(
     needs(image, MachineImage, "run", "Make one with s2nir.compile(network), or s2nir.MachineImage.load(path).")
     threads = Whole(1)(threads, "threads", RunError)
     given = to_counts(spikes, {p.name: p.shape for p in image.inputs}, image.dt, image.max_count)
-    batch, steps = next(iter(given.values())).shape[:2]
+    batch, steps = given.batch, given.steps
+    drawn = _noises(noise, batch, image.copies)
     ready = program(image)
     watch, columns, before = watched(image, ready, record)
     ticks = steps + image.lag
     packets = packets_of(given, ready, image.copies, ticks)
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        jobs = [pool.submit(one, ready, p, ticks, watch, before) for p in rounds(packets, image.copies)]
+        jobs = [pool.submit(one, ready, p, ticks, watch, before, n)
+                for p, n in zip(rounds(packets, image.copies), drawn[:: image.copies], strict=True)]
         results: list[Result] = []
         for job in jobs:
             results += by_copy(job.result(), ready.first[:: image.cores_per_copy])
@@ -97,6 +102,14 @@ def run(
         columns=columns,
         saturated=np.array([r[3] for r in results]),
     )
+
+
+def _noises(noise: Any, batch: int, copies: int) -> tuple[int, ...]:
+    """The noise of each recording."""
+    found = noises(noise, batch, RunError)
+    if copies > 1 and len(set(found)) > 1:
+        raise RunError(f"noise: found {len(set(found))} numbers, needed one for an image of {copies} copies")
+    return found
 
 
 def _wanted(image: MachineImage, record: Any) -> dict[str, tuple[str, ...]]:
@@ -128,13 +141,14 @@ def watched(
     return watch, columns, any("potentials" in kinds for kinds in wanted.values())
 
 
-def packets_of(given: Mapping[str, NDArray[Any]], ready: Program, copies: int, ticks: int) -> list[Packets]:
+def packets_of(given: Arrays, ready: Program, copies: int, ticks: int) -> list[Packets]:
     """Per recording, on its copy."""
     from . import kernels
 
     found = []
-    for b in range(len(next(iter(given.values())))):
-        tick, source, count = [], [], []
+    for b in range(given.batch):
+        none = np.zeros(0, np.int64)
+        tick, source, count = [none], [none], [none]
         for name, counts in given.items():
             flat, wide = np.ascontiguousarray(counts[b]).ravel(), counts.shape[2]
             if flat.dtype == np.uint8:
@@ -170,7 +184,9 @@ def start_state(ready: Program) -> Any:
     )
 
 
-def one(ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool = False) -> Result:
+def one(
+    ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool = False, noise: int = 0
+) -> Result:
     """One round: (tick, source, count) of what was sent, membranes (ticks, watched) after each tick and ahead of
     its resets (without rows unless `before`), saturations by neuron."""
     from . import kernels
@@ -188,8 +204,8 @@ def one(ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], 
     out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
     while True:
         tick, kept = kernels.run_ticks(
-            ready.neurons, ready.groups, ready.synapses, state, given, out, True if fixed else None, size,
-            ready.slots, tick, ticks, kept,
+            ready.neurons, ready.groups, ready.synapses, ready.draws, state, given, out, True if fixed else None, size,
+            ready.slots, tick, ticks, kept, 0, noise,
         )
         if tick == ticks:
             break

@@ -16,6 +16,7 @@ from ..errors import InputError, RunError, needs
 from ..events import to_counts
 from ..files import write_whole
 from ..fixedpoint import Arithmetic
+from ..graph import noises
 from ..mapping import MachineImage
 from .recording import Recording
 from .run import packets_of, program, start_state, watched
@@ -56,13 +57,15 @@ class Stream:
     """
 
     def __init__(
-        self, image: MachineImage, record: tuple[str, ...] | Mapping[str, tuple[str, ...]] = ("spikes",)
+        self, image: MachineImage, record: tuple[str, ...] | Mapping[str, tuple[str, ...]] = ("spikes",),
+        noise: int = 0,
     ) -> None:
         needs(image, MachineImage, "stream", "Make one with s2nir.compile(network), or s2nir.MachineImage.load(path).")
         if image.copies > 1:
             raise RunError(f"stream: the image holds {image.copies} copies of its network, needed one. Compile it "
                            "without copies=, or use s2nir.run.")
         self.image, self.tick = image, 0
+        (self._noise,) = noises(noise, 1, RunError)
         self._program = program(image)
         self._watch, self._columns, before = watched(image, self._program, record)
         if before:
@@ -82,10 +85,9 @@ class Stream:
         """
         shapes = {p.name: p.shape for p in self.image.inputs}
         given = to_counts(spikes, shapes, self.image.dt, self.image.max_count)
-        batch, steps = next(iter(given.values())).shape[:2]
-        if batch != 1:
-            raise InputError(f"stream: found {batch} recordings, needed one. A stream each, or s2nir.run.")
-        return self._run(packets_of(given, self._program, 1, steps)[0], steps)
+        if given.batch != 1:
+            raise InputError(f"stream: found {given.batch} recordings, needed one. A stream each, or s2nir.run.")
+        return self._run(packets_of(given, self._program, 1, given.steps)[0], given.steps)
 
     def step(self, spikes: Any) -> dict[str, NDArray[np.uint8]]:
         """One tick: counts of one step, (*shape) or a dict by input; gives the spikes of that tick by population."""
@@ -118,8 +120,8 @@ class Stream:
             carried = self._sent.size
             out.tick[:carried], out.source[:carried], out.number[:carried] = tick - 1, self._sent, 1
             tick, kept = kernels.run_ticks(
-                ready.neurons, ready.groups, ready.synapses, self._state, given, out, True if fixed else None, size,
-                slots, tick, end, carried,
+                ready.neurons, ready.groups, ready.synapses, ready.draws, self._state, given, out,
+                True if fixed else None, size, slots, tick, end, carried, self.tick - begin, self._noise,
             )
             events.append(tuple(column[carried:kept].copy() for column in room))
             self._sent = out.source[:kept][out.tick[:kept] == tick - 1].copy()
@@ -137,7 +139,7 @@ class Stream:
         held = {name: getattr(self._state, name) for name in KEPT}
         digest = np.frombuffer(bytes.fromhex(self.image.digest), np.uint8)
         write_whole(path_of(path, "stream.save"), lambda f: np.savez(
-            f, tick=np.int64(self.tick), sent=self._sent, image=digest, **held))
+            f, tick=np.int64(self.tick), noise=np.int64(self._noise), sent=self._sent, image=digest, **held))
 
     def resume(self, path: str | Path) -> None:
         """Go on from a file of `save`, of a stream of the same image.
@@ -149,7 +151,7 @@ class Stream:
         """
         try:
             with open(path_of(path, "stream.resume"), "rb") as f, np.load(f, allow_pickle=False) as held:
-                found = {name: held[name] for name in (*KEPT, "tick", "sent", "image")}
+                found = {name: held[name] for name in (*KEPT, "tick", "noise", "sent", "image")}
         except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
             raise InputError(f"{path}: cannot be read as a checkpoint of a stream ({error})") from None
         if bytes(found["image"]).hex() != self.image.digest:
@@ -164,3 +166,4 @@ class Stream:
         for name in KEPT:
             getattr(self._state, name)[:] = found[name]
         self._sent, self.tick = found["sent"].astype(np.int32), int(found["tick"])
+        self._noise = int(found["noise"])

@@ -18,11 +18,13 @@ from ..graph import (
     Connection,
     Conv,
     Dense,
+    Drive,
     Graph,
     Integrator,
     Law,
     Loops,
     Normal,
+    Poisson,
     Population,
     Projection,
     Reset,
@@ -51,6 +53,7 @@ class Neurons:
     reset : "zero", "subtract", "to_value" (v_reset) or "none"; reset_late : in the step after the spike
     compare : ">" spikes above the threshold, ">=" at it as well
     refractory : steps without a spike after a spike; bias : an input of every step
+    drive : a Poisson process for each neuron
     """
 
     shape: Shape | int
@@ -66,6 +69,7 @@ class Neurons:
     compare: Compare | str = ">"
     refractory: int = 0
     bias: Any = 0.0
+    drive: Poisson | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -104,7 +108,7 @@ def build(
 ) -> Graph:
     """A Graph by hand.
 
-    populations : by name; a shape alone is an input
+    populations : by name; a shape alone is an input (a graph whose populations have Poisson drives needs none)
     projections : between them
     dt : seconds per step; needed where a neuron has a time constant
     outputs : names of populations, or Output name -> population name; where not given, all that feed nothing: "out",
@@ -137,7 +141,7 @@ def build(
     seed = Whole()(seed, "seed", GraphError)
     contract = Contract(dt=None if dt is None else seconds("dt", dt), integrator=_integrator(integrator),
                         loops=Loops.REFUSE, rules={}, entries=())
-    made = tuple(_population(n, p, contract) for n, p in populations.items())
+    made = tuple(_population(n, p, contract, seed) for n, p in populations.items())
     shapes = {p.name: p.shape for p in made}
     ways: list[Projection] = []
     for c in projections:
@@ -161,7 +165,7 @@ def _integrator(value: Integrator | str) -> Integrator:
         raise GraphError(f"integrator: found {value!r}, allowed 'euler' or 'exponential'") from None
 
 
-def _population(name: str, given: Neurons | Shape | int, contract: Contract) -> Population:
+def _population(name: str, given: Neurons | Shape | int, contract: Contract, seed: int) -> Population:
     if not isinstance(given, Neurons):
         shape = shape_of(given, f"{name} (Neurons, or the shape of an input)", GraphError)
         return Population(name=name, node="Input", shape=shape)
@@ -199,14 +203,30 @@ def _population(name: str, given: Neurons | Shape | int, contract: Contract) -> 
         name=name, node=f"{kind}I{'' if given.threshold is None else 'F'}", shape=shape, decay=decay,
         gain=share * value("r"), constant=leak, bias=value("bias"), **synapse, **spiking,
         reset_late=given.reset_late, compare=given.compare, refractory=given.refractory,  # type: ignore[arg-type]
+        drive=None if given.drive is None else _drive(name, given.drive, contract.dt, seed),
     )
+
+
+def _drive(name: str, given: Poisson, dt: float | None, seed: int) -> Drive:
+    """A drive per step, with a seed of its own or one that follows from the population's name."""
+    needs(given, Poisson, f"{name}.drive", "Give s2nir.Poisson(rate=..., weight=...).")
+    if dt is None:
+        raise GraphError(f"{name}.drive: a rate in events per second needs dt=, seconds per step")
+    try:
+        return Drive(mean=given.rate * dt, weight=given.weight,
+                     seed=_named(f"{seed}\0{name}") if given.seed is None else given.seed)
+    except GraphError as error:
+        raise GraphError(f"{name}.drive: {given.rate:g} events per second: {error}") from None
 
 
 def _seed(seed: int, c: Connect, place: int) -> int:
     """The seed of a rule's draws: its own, or one that follows from names."""
     if c.seed is not None:
         return c.seed
-    text = f"{seed}\0{c.source}\0{c.target}\0{place}"
+    return _named(f"{seed}\0{c.source}\0{c.target}\0{place}")
+
+
+def _named(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 

@@ -21,6 +21,8 @@ def neuron(
     p: Population, shape: Shape, dt: float | None, integrator: Integrator, extra: dict[str, Any]
 ) -> tuple[RawNode, RawNode | None]:
     """A population's node, and the Threshold behind it where it is an I, LI or CubaLI that spikes."""
+    if p.drive is not None:
+        raise UnsupportedError("to-nir-drive", f"{p.name}: NIR has no node that draws a Poisson process")
     full = {k: getattr(p, k) for k in ("decay", "gain", "constant", "syn_decay", "syn_gain", "threshold", "v_reset")}
     full = {k: np.array(np.broadcast_to(v, p.shape)).reshape(shape) for k, v in full.items() if v is not None}
     kind, fields = _fields(p, full, dt, integrator)

@@ -3,6 +3,7 @@
 from .apply import apply, arriving, scatter
 from .check import check, legal
 from .connection import Connection, Conv, Dense, Pool, Projection, Sparse, synapses
+from .drive import Drive, Poisson, draws, law, noises
 from .graph import Compare, Graph, Integrator, Loops, Population, Populations, Reset
 from .rules import (
     FixedIndegree,
@@ -36,6 +37,7 @@ __all__ = [
     "Connection",
     "Conv",
     "Dense",
+    "Drive",
     "FixedIndegree",
     "FixedProbability",
     "Graph",
@@ -45,6 +47,7 @@ __all__ = [
     "Loops",
     "Normal",
     "OneToOne",
+    "Poisson",
     "Pool",
     "Population",
     "Populations",
@@ -63,10 +66,13 @@ __all__ = [
     "components",
     "data_order",
     "describe",
+    "draws",
     "hops",
     "lags",
+    "law",
     "legal",
     "longest_delay",
+    "noises",
     "scatter",
     "several_choices",
     "simulate",

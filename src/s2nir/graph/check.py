@@ -34,7 +34,7 @@ def check(graph: Graph) -> Iterator[str]:
     for name in sorted({n for n in names if names.count(n) > 1}):
         yield f"{name}: two populations have this name"
     by_name = {p.name: p for p in graph.populations}
-    if not any(p.is_input for p in graph.populations):
+    if not any(p.is_input or p.drive for p in graph.populations):
         yield "the graph has no input"
     if graph.dt is not None and not (np.isfinite(graph.dt) and graph.dt > 0):
         yield f"dt: found {graph.dt}, must be above 0"
@@ -76,7 +76,7 @@ def _population(p: Population, integrator: Integrator) -> Iterator[str]:
     if not p.shape or any(n < 1 for n in p.shape):
         yield f"{where}: shape {p.shape} is empty"
     if p.is_input:
-        if any(v is not None for v in (p.decay, p.gain, p.threshold, p.syn_decay)):
+        if any(v is not None for v in (p.decay, p.gain, p.threshold, p.syn_decay, p.drive)):
             yield f"{where}: an input has neuron parameters"
         return
     if p.node not in SPIKING | SILENT:

@@ -14,6 +14,7 @@ from ..arguments import Number, Whole, flag
 from ..errors import GraphError
 from ..values import FrozenMap, Noun, digest, freeze
 from .connection import Projection
+from .drive import Drive
 
 
 class Integrator(enum.Enum):
@@ -70,13 +71,14 @@ class Population:
 
     Each step (docs/arithmetic.md, in this order):
     current-based: I = syn_decay I + syn_gain (w s + bias); V = decay V + gain I + constant;
-    others: V = decay V + gain (w s + bias) + constant; then reset, comparison and reset by the contract.
+    others: V = decay V + gain (w s + bias) + constant; then reset, comparison and reset by the contract. Events of a
+    Poisson drive are part of w s.
 
     node : the NIR type it came from ("Input" for sources; "Readout" for a graph that ends in a linear node)
     shape : channels first where there are channels
     decay, gain, constant, bias, threshold, v_reset, syn_decay, syn_gain : float64, shape () where all neurons agree,
         else `shape`; syn_* is None unless current-based; threshold and v_reset are None unless it spikes
-    refractory : steps without a spike after a spike
+    refractory : steps without a spike after a spike; drive : a Poisson drive of its own
     """
 
     name: str
@@ -94,6 +96,7 @@ class Population:
     reset_late: bool = False
     compare: Compare = Compare.GREATER
     refractory: int = 0
+    drive: Drive | None = field(default=None, metadata={"digest": "given"})
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -202,11 +205,11 @@ class Graph(Populations[Population]):
         object.__setattr__(self, "projections", tuple(sorted(self.projections, key=_projection_order)))
         object.__setattr__(self, "outputs", FrozenMap(dict(sorted(self.outputs.items()))))
 
-    def simulate(self, spikes: Any, record: tuple[str, ...] = ("spikes",)) -> Any:
+    def simulate(self, spikes: Any, record: tuple[str, ...] = ("spikes",), noise: Any = 0) -> Any:
         """The float64 reference run; see `s2nir.graph.simulate.simulate`."""
         from .simulate import simulate
 
-        return simulate(self, spikes, record)
+        return simulate(self, spikes, record, noise)
 
     def __str__(self) -> str:
         from .text import describe

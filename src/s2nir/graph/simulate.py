@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from ..arguments import SomeOf
 from ..errors import InputError
-from ..events import to_arrays
+from ..events import Arrays, to_arrays
 from .apply import arriving
 from .check import legal
 from .connection import Conv, Sparse
+from .drive import draws, noises
 from .graph import Compare, Graph, Population, Reset
 from .rules import written_out
 from .timing import components, longest_delay, timing
@@ -51,12 +52,13 @@ class Trace:
         return f"<Trace of {', '.join(parts) or 'no spiking population'}>"
 
 
-def simulate(graph: Graph, spikes: Any, record: tuple[str, ...] = ("spikes",)) -> Trace:
+def simulate(graph: Graph, spikes: Any, record: tuple[str, ...] = ("spikes",), noise: Any = 0) -> Trace:
     """Run a Graph in float64.
 
     spikes : (steps, *shape) or (batch, steps, *shape), a dict of them by input name, Events, or nir's data types; real
-        values are allowed
+        values are allowed; the number of steps, for a graph without inputs
     record : of "spikes", "voltages", "inputs", "potentials"
+    noise : which draws Poisson drives make, a number for all recordings or one for each
 
     Raises
     ------
@@ -66,11 +68,11 @@ def simulate(graph: Graph, spikes: Any, record: tuple[str, ...] = ("spikes",)) -
     graph = written_out(legal(graph))
     record = SomeOf(RECORDABLE)(record, "record", InputError)
     given = to_arrays(spikes, {p.name: p.shape for p in graph.inputs}, graph.dt)
-    batch, steps = next(iter(given.values())).shape[:2]
-    at_once = max(1, HELD // (steps * max(p.size for p in graph.populations)))
+    drawn = noises(noise, given.batch, InputError)
+    at_once = max(1, HELD // (given.steps * max(p.size for p in graph.populations)))
     parts = [
-        _simulate(graph, {n: a[lo : lo + at_once] for n, a in given.items()}, record)
-        for lo in range(0, batch, at_once)
+        _simulate(graph, given.part(lo, lo + at_once), record, drawn[lo : lo + at_once])
+        for lo in range(0, given.batch, at_once)
     ]
     if len(parts) == 1:
         return parts[0]
@@ -81,8 +83,8 @@ def simulate(graph: Graph, spikes: Any, record: tuple[str, ...] = ("spikes",)) -
     return Trace(**joined)
 
 
-def _simulate(graph: Graph, given: Mapping[str, NDArray[Any]], record: tuple[str, ...]) -> Trace:
-    batch, steps = next(iter(given.values())).shape[:2]
+def _simulate(graph: Graph, given: Arrays, record: tuple[str, ...], noise: tuple[int, ...]) -> Trace:
+    batch, steps = given.batch, given.steps
     when = timing(graph)
     emitted: dict[str, NDArray[Any]] = {}
     voltages: dict[str, NDArray[np.float64]] = {}
@@ -95,6 +97,7 @@ def _simulate(graph: Graph, given: Mapping[str, NDArray[Any]], record: tuple[str
                 emitted[name] = given[name]
                 continue
             runs[name] = _Run(graph[name], batch, steps, record)
+            _drive(graph[name], runs[name].outside, noise)
             emitted[name] = runs[name].spikes
         inner = []
         for i, q in enumerate(graph.projections):
@@ -114,6 +117,18 @@ def _simulate(graph: Graph, given: Mapping[str, NDArray[Any]], record: tuple[str
         p.name: emitted[p.name].reshape(batch, steps, *p.shape) for p in graph.populations if p.spikes
     }
     return Trace(spikes=shaped, voltages=voltages, inputs=inputs, potentials=potentials)
+
+
+def _drive(p: Population, outside: NDArray[np.float64], noise: tuple[int, ...]) -> None:
+    """Add the events of a population's Poisson drive to its inputs (batch, steps, size)."""
+    if p.drive is None:
+        return
+    law, size = p.drive.law, max(1, BLOCK // p.size)
+    for number in sorted(set(noise)):
+        mine = [b for b, n in enumerate(noise) if n == number]
+        for lo in range(0, outside.shape[1], size):
+            steps = range(lo, min(lo + size, outside.shape[1]))
+            outside[mine, lo : steps.stop] += p.drive.weight * draws(law, p.drive.seed, p.size, steps, number)
 
 
 def _stages(graph: Graph, order: tuple[str, ...]) -> list[list[str]]:

@@ -68,7 +68,10 @@ def _contract(p: Population) -> str:
 
 def _parameters(p: Population) -> str:
     names = ("decay", "gain", "constant", "bias", "syn_decay", "syn_gain", "threshold", "v_reset")
-    return ", ".join(f"{n} {span(getattr(p, n))}" for n in names if getattr(p, n) is not None)
+    said = [f"{n} {span(getattr(p, n))}" for n in names if getattr(p, n) is not None]
+    if p.drive is not None:
+        said.append(f"Poisson drive of {p.drive.mean:g} events a step, weight {p.drive.weight:g}, seed {p.drive.seed}")
+    return ", ".join(said)
 
 
 def span(values: NDArray[np.float64]) -> str:

@@ -40,13 +40,17 @@ class Application:
     window : bytes of data memory for tables, rows, kernels, neurons and records
     max_neurons : neurons per core
     activity : expected share of sources that spike in a tick, for the cycle and packet limits
+    drive : whether its neurons have a Poisson drive
     """
 
     name: str
     word: Word = Word.NO_DELAY
     window: int = WINDOW_NEW
     max_neurons: int = 250  # [P] default of py-spinnaker2
+    drive: bool = False
     descriptor_bytes: ClassVar[int] = 64  # ours [U]
+    drive_bytes: ClassVar[int] = 32  # ours [U], with 4 per entry of the law and 1 per neuron
+    cycles_per_draw: ClassVar[int] = 85  # [U] Philox4x32-10 for four neurons in 140, a search of the law in 50 each
     table_entry_bytes: ClassVar[int] = 12  # [P] per presynaptic neuron that reaches the core
     row_header_bytes: ClassVar[int] = 12  # [P]
     neuron_parameter_bytes: ClassVar[int] = 32  # [P]
@@ -94,6 +98,18 @@ class Application:
         """
         return {Word.DELAY: 8, Word.DRAM: wait + 1}.get(self.word, 1)
 
+    @property
+    def driven(self) -> Application:
+        """The same program with a Poisson drive, ours.
+
+        >>> LIF_DRAM.driven.name, LIF_DRAM.driven.cycles_per_neuron
+        ('lif_dram_poisson', 145)
+        """
+        if self.drive:
+            return self
+        each = self.cycles_per_neuron + self.cycles_per_draw
+        return replace(self, name=f"{self.name}_poisson", drive=True, cycles_per_neuron=each)
+
     def with_window(self, window: int) -> Application:
         """The same program with another data window, bytes."""
         return replace(self, window=window)
@@ -114,7 +130,8 @@ SPIKE_LIST = Application(name="spike_list", max_neurons=1024)  # ours: sends the
 
 _ALL = (LIF, LIF_NO_DELAY, LIF_CURR_EXP, LIF_CURR_EXP_NO_DELAY, LIF_CONV2D, LIF_CURR_EXP_CONV2D, RELAY, SPIKE_LIST,
         LIF_COMPACT, LIF_DRAM, LIF_CURR_EXP_COMPACT, LIF_CURR_EXP_DRAM)
-APPLICATIONS = {a.name: a for a in _ALL}
+_DRIVEN = tuple(a.driven for a in _ALL if a not in (RELAY, SPIKE_LIST))
+APPLICATIONS = {a.name: a for a in (*_ALL, *_DRIVEN)}
 CODES = {name: code for code, name in enumerate(APPLICATIONS)}  # what the core descriptor holds
 
 

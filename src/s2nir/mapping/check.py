@@ -77,11 +77,28 @@ def _core(where: str, core: CoreImage, r: Regions) -> Iterator[str]:
             yield f"{where}: a relay has one entry"
         return
     yield from _convolutions(where, r)
+    yield from _drive(where, core, r)
     flags = r.neurons[:, 5]
     if ((flags >> 1 & 3) == 3).any() or (flags >> REFRACTORY_SHIFT >> 16).any() or (flags & 0xC0).any():
         yield f"{where}: neuron flags that mean nothing"
     if not d.fixed and r.neurons.size and not np.isfinite(r.neurons[:, [0, 1, 2, 4, 6, 7]].copy().view("<f4")).all():
         yield f"{where}: a neuron parameter is not finite"
+
+
+def _drive(where: str, core: CoreImage, r: Regions) -> Iterator[str]:
+    """The Poisson drive of one core."""
+    d = r.descriptor
+    if d.driven != core.application.endswith("_poisson"):
+        yield f"{where}: {'has' if d.driven else 'lacks'} a Poisson drive, which its application does not say"
+    if r.drive is None:
+        return
+    c1, y1, x1 = d.box[1], d.box[3], d.box[5]
+    if y1 > r.drive.height or x1 > r.drive.width or c1 * r.drive.height * r.drive.width > 1 << 32:
+        yield f"{where}: its drive counts neurons in {r.drive.height} x {r.drive.width}, the box is {d.box}"
+    if (r.drive.law[1:] < r.drive.law[:-1]).any():
+        yield f"{where}: the law of its drive does not rise"
+    if (r.drive.weight == -128).any():
+        yield f"{where}: its drive holds -128, which has no counterpart"
 
 
 def _blocks(where: str, core: CoreImage, r: Regions) -> Iterator[str]:

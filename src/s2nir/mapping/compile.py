@@ -163,6 +163,8 @@ def headroom(network: Network, max_count: int) -> None:
     """
     for p in network.populations:
         bound = np.zeros(p.size)
+        if p.drive is not None:
+            bound += p.drive.law.size * np.abs(p.drive.weight.astype(np.float64).ravel())
         for q in network.into(p.name):
             c = q.connection
             packets = max_count if network[q.source].is_input else 1

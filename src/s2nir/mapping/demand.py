@@ -100,4 +100,4 @@ def _still(member: Member, n: int, ticks: int | None, record: tuple[str, ...]) -
         return app.descriptor_bytes + app.conv_entry_bytes + n * app.relay_bytes
     each = app.neuron_parameter_bytes + app.neuron_state_bytes + member.ring_bytes
     kept = sum(record_bytes(what, n, ticks) for what in record) if ticks else 0
-    return app.descriptor_bytes + n * each + kept
+    return app.descriptor_bytes + n * each + kept + member.drive_bytes(n)

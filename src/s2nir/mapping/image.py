@@ -194,10 +194,10 @@ class MachineImage(Noun):
         """Cores that hold neurons or relays; input cores are counted apart."""
         return self.copies * sum(len(p.cores) for p in self.populations if p.kind != "input")
 
-    def stream(self, record: Any = ("spikes",)) -> Any:
+    def stream(self, record: Any = ("spikes",), noise: int = 0) -> Any:
         """The image at work, tick by tick in constant memory: a Stream with `step`, `feed`, `drain`, `save`, `resume`.
 
-        record : as for `s2nir.run`
+        record, noise : as for `s2nir.run`
 
         >>> import s2nir
         >>> way = s2nir.Connect(source="in", target="a", rule=s2nir.rules.OneToOne(), weight=1.0)
@@ -208,7 +208,7 @@ class MachineImage(Noun):
         """
         from ..emulate import Stream
 
-        return Stream(self, record)
+        return Stream(self, record, noise)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one HDF5 file, .h5 or .hdf5; of a name that ends in .s2, or over an image folder, a folder of shards.

@@ -1,7 +1,8 @@
 """A core's data memory, to the byte: what the mapper writes and the emulator and `check` read.
 
 In order: descriptor (64 B), population table (12 B per entry), synapse rows, convolution entries (12 B), geometries
-(16 B), kernels (int8, padded to 4 B), neuron parameters (32 B each). State, input buffer, ring and records follow; they
+(16 B), kernels (int8, padded to 4 B), neuron parameters (32 B each), Poisson drive (where there is one: 32 B, 4 B per
+entry of its law, a weight of int8 per neuron, padded to 4 B). State, input buffer, ring and records follow; they
 start as zeros and are counted, not stored. All words are little-endian. docs/image.md holds the same as tables.
 """
 
@@ -25,13 +26,15 @@ GEOMETRY_BYTES = 16
 SPIKING, LATE, STRICT, CURRENT_BASED = 1, 8, 16, 32
 RESET_SHIFT, REFRACTORY_SHIFT = 1, 8
 RESET_NONE, RESET_SUBTRACT, RESET_TO_VALUE = 0, 1, 2
-FIXED_BIT, SHIFT_AT, WORD_AT = 8, 9, 13
+FIXED_BIT, SHIFT_AT, WORD_AT, DRIVE_BIT = 8, 9, 13, 15
+DRIVE_BYTES = 32
 
 
 class Descriptor(NamedTuple):
     """The 16 words at the start of a core's memory.
 
-    form : application code, bit 8 fixed arithmetic, bits 9-12 right shift, bits 13-14 the synapse word (machine.Word)
+    form : application code, bit 8 fixed arithmetic, bits 9-12 right shift, bits 13-14 the synapse word (machine.Word),
+        bit 15 whether there is a Poisson drive
     onset : tick in which constants start to act
     c0_c1, y0_y1 : two 16-bit numbers each; x0, x1 : the box of the slice
     total : bytes of memory in use, with state, ring and records
@@ -76,9 +79,47 @@ class Descriptor(NamedTuple):
         return self.word is Word.DELAY
 
     @property
+    def driven(self) -> bool:
+        return bool(self.form >> DRIVE_BIT & 1)
+
+    @property
     def box(self) -> tuple[int, int, int, int, int, int]:
         """c0, c1, y0, y1, x0, x1."""
         return (self.c0_c1 & 0xFFFF, self.c0_c1 >> 16, self.y0_y1 & 0xFFFF, self.y0_y1 >> 16, self.x0, self.x1)
+
+
+class DriveRegion(NamedTuple):
+    """The Poisson drive of a core (see graph/drive.py).
+
+    seed : of the population's draws; height, width : of the view its neurons are counted in, channel by channel
+    law : uint32; weight : int8, by neuron of the core
+    """
+
+    seed: int
+    height: int
+    width: int
+    law: NDArray[np.uint32]
+    weight: NDArray[np.int8]
+
+
+def pack_drive(drive: DriveRegion) -> NDArray[np.uint8]:
+    """The bytes of a drive: seed (low, high), height, width, entries of the law, three words of zero, law, weights."""
+    head = [drive.seed & 0xFFFFFFFF, drive.seed >> 32, drive.height, drive.width, drive.law.size, 0, 0, 0]
+    weight = np.pad(drive.weight, (0, -drive.weight.size % 4))
+    return np.concatenate([np.array(head, "<u4").view(np.uint8), drive.law.astype("<u4").view(np.uint8),
+                           weight.view(np.uint8)])
+
+
+def unpack_drive(memory: NDArray[np.uint8], neurons: int) -> DriveRegion | str:
+    """The drive that a memory ends in, or a sentence on why it cannot be taken."""
+    words = memory[: memory.size // 4 * 4].view("<u4")
+    if memory.size < DRIVE_BYTES or memory.size != DRIVE_BYTES + 4 * int(words[4]) + -(-neurons // 4) * 4:
+        return f"{memory.size} bytes of a Poisson drive, its head counts others"
+    law = words[8 : 8 + int(words[4])]
+    weight = memory[DRIVE_BYTES + 4 * law.size :].view(np.int8)
+    if words[5:8].any() or weight[neurons:].any():
+        return "a Poisson drive ends in bytes that are not zero"
+    return DriveRegion(int(words[0]) | int(words[1]) << 32, int(words[2]), int(words[3]), law, weight[:neurons])
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -92,6 +133,7 @@ class Regions:
     geometries: NDArray[np.uint32]
     kernels: NDArray[np.int8]
     neurons: NDArray[np.uint32]
+    drive: DriveRegion | None = None
 
 
 def regions(memory: NDArray[np.uint8], has_neurons: bool) -> Regions | str:
@@ -103,7 +145,11 @@ def regions(memory: NDArray[np.uint8], has_neurons: bool) -> Regions | str:
         12 * d.table, d.row_bytes, 12 * d.conv_entries, GEOMETRY_BYTES * d.geometries, d.kernel_bytes,
         32 * d.neurons if has_neurons else 0,
     ]
-    if DESCRIPTOR_BYTES + sum(sizes) != memory.size:
+    last = DESCRIPTOR_BYTES + sum(sizes)
+    drive = unpack_drive(memory[last:], d.neurons) if d.driven and has_neurons and last <= memory.size else None
+    if isinstance(drive, str):
+        return drive
+    if last != memory.size and drive is None:
         return f"{memory.size} bytes, the descriptor counts {DESCRIPTOR_BYTES + sum(sizes)}"
     if any(s % 4 for s in sizes):
         return "a region is not a whole number of words"
@@ -117,6 +163,7 @@ def regions(memory: NDArray[np.uint8], has_neurons: bool) -> Regions | str:
         geometries=part[3].view("<u4").reshape(-1, 4),
         kernels=part[4].view(np.int8),
         neurons=part[5].view("<u4").reshape(-1, 8),
+        drive=drive,
     )
 
 

@@ -20,6 +20,7 @@ from .layout import (
     CONV_ENTRY,
     CURRENT_BASED,
     DESCRIPTOR_BYTES,
+    DRIVE_BIT,
     FIXED_BIT,
     GEOMETRY_BYTES,
     LATE,
@@ -34,7 +35,9 @@ from .layout import (
     STRICT,
     TABLE_ENTRY,
     WORD_AT,
+    DriveRegion,
     pack_conv_entry,
+    pack_drive,
     pack_geometry,
     pack_words,
 )
@@ -104,7 +107,7 @@ def write(
     has_neurons = not p.is_input and relayed is None
     neurons = _neurons(p, s.neurons(member.view), arithmetic) if has_neurons else np.zeros(0, np.uint8)
     parts = [table.view(np.uint8).ravel(), row_data, entries.view(np.uint8).ravel(), geometries.view(np.uint8).ravel(),
-             kernels.view(np.uint8), neurons]
+             kernels.view(np.uint8), neurons, _drive(s, member) if has_neurons else np.zeros(0, np.uint8)]
     total = DESCRIPTOR_BYTES + sum(part.size for part in parts)
     ticks, record = kept
     total += (app.conv_entry_bytes - CONV_ENTRY.itemsize) * entries.size
@@ -115,7 +118,7 @@ def write(
     elif relayed is not None:
         total += s.size * app.relay_bytes
     form = CODES.get(app.name, CODES["lif_no_delay"]) | (arithmetic is Arithmetic.FIXED) << FIXED_BIT
-    form |= p.shift << SHIFT_AT | app.word.value << WORD_AT
+    form |= p.shift << SHIFT_AT | app.word.value << WORD_AT | (has_neurons and p.drive is not None) << DRIVE_BIT
     descriptor = np.array(
         [
             form, s.size, block.base, block.bits, onset, table.size, row_data.size, entries.size, len(geometries),
@@ -181,6 +184,15 @@ def _met(conv: Conv, axis: int, first: int, end: int) -> NDArray[np.bool_]:
     taps = np.arange(conv.weight.shape[2 + axis]) * conv.dilation[axis] - conv.padding[axis]
     pixels = np.arange(first, end)[:, np.newaxis] * conv.stride[axis] + taps
     return np.asarray(((pixels >= 0) & (pixels < conv.pooled_shape[1 + axis])).any(axis=0))
+
+
+def _drive(s: Slice, member: Member) -> NDArray[np.uint8]:
+    """The Poisson drive of a slice."""
+    drive, view = member.population.drive, member.view
+    if drive is None:
+        return np.zeros(0, np.uint8)
+    weight = drive.weight.ravel()[s.neurons(view)]
+    return pack_drive(DriveRegion(drive.seed, view[1], view[2], drive.law, weight))
 
 
 def _neurons(p: IntPopulation, which: NDArray[np.int64], arithmetic: Arithmetic) -> NDArray[np.uint8]:

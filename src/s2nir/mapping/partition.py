@@ -183,7 +183,7 @@ class Cost:
         each = app.neuron_parameter_bytes + app.neuron_state_bytes
         each += self.member.ring_bytes
         kept = sum(record_bytes(what, n, self.ticks) for what in self.record) if self.ticks else 0
-        return n * each + kept
+        return n * each + kept + self.member.drive_bytes(n)
 
     def demand(self, cut: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """Bytes, cycles and packets per tick, by slice."""

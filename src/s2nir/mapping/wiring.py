@@ -20,7 +20,7 @@ from ..machine import APPLICATIONS, Application, Word
 from ..quantize import IntPopulation, Network, largest
 
 View = tuple[int, int, int]
-PROGRAM = OneOf(("auto", *APPLICATIONS), ", or an Application")
+PROGRAM = OneOf(("auto", *(n for n, a in APPLICATIONS.items() if not a.drive)), ", or an Application")
 EXPANDED = 1 << 26  # synapses that a convolution may be written out to
 WRITTEN = 1 << 21  # synapses of a rule that are written out at once; of more, one core at a time
 
@@ -69,6 +69,11 @@ class Member:
         """Bytes of the ring, per neuron: 64 for the 8 slots of the delay word [P]."""
         return self.application.ring_bytes // 8 * self.slots if self.slots > 1 else 0
 
+    def drive_bytes(self, neurons: int) -> int:
+        """Bytes of the Poisson drive of so many of its neurons."""
+        drive = self.population.drive
+        return 0 if drive is None else self.application.drive_bytes + 4 * drive.law.size + -(-neurons // 4) * 4
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Wiring:
@@ -96,6 +101,7 @@ def wire(
     members: dict[str, Member] = {}
     for p in timed.populations:
         chosen = _application(p, timed, hop, application, rows)
+        chosen = chosen if p.drive is None else chosen.driven
         chosen = chosen if window is None else chosen.with_window(window)
         members[p.name] = Member(name=p.name, population=p, application=chosen, view=views[p.name], lag=lag[p.name])
     links: list[Link] = []

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import QuantizeError
-from ..events import to_arrays
+from ..events import Arrays, to_arrays
 from ..graph import Graph, arriving, simulate, timing, written_out
-from .scales import integer_weights, per_weight, percentile_scales, units
+from .scales import integer_weights, per_weight, percentile_scales, units, with_drive
 from .scheme import AUTO_CANDIDATES, PTQ
 
 PIECE = 1 << 22  # spike values (steps x neurons) of one piece
@@ -36,15 +36,14 @@ class Calibration:
         return min(found, key=lambda p: (found[p], -p))
 
 
-def pieces(graph: Graph, data: Any) -> Iterator[dict[str, NDArray[Any]]]:
+def pieces(graph: Graph, data: Any) -> Iterator[Arrays]:
     """Calibration data as input arrays of bounded size; `data` is spikes, or an iterator over spikes."""
     shapes = {p.name: p.shape for p in graph.inputs}
     for item in data if hasattr(data, "__next__") else (data,):
         arrays = to_arrays(item, shapes, graph.dt)
-        batch, steps = next(iter(arrays.values())).shape[:2]
-        size = max(1, PIECE // (steps * sum(p.size for p in graph.populations)))
-        for lo in range(0, batch, size):
-            yield {n: a[lo : lo + size] for n, a in arrays.items()}
+        size = max(1, PIECE // (arrays.steps * sum(p.size for p in graph.populations)))
+        for lo in range(0, arrays.batch, size):
+            yield arrays.part(lo, lo + size)
 
 
 def calibrate(graph: Graph, data: Any, scheme: PTQ) -> Calibration:
@@ -66,9 +65,8 @@ def calibrate(graph: Graph, data: Any, scheme: PTQ) -> Calibration:
     fired = dict.fromkeys((p.name for p in graph.populations if p.spikes), 0)
     seen = 0
     for given in pieces(graph, data):
-        shaped = {n: a.reshape(*a.shape[:2], *graph[n].shape) for n, a in given.items()}
-        trace = simulate(graph, shaped)
-        batch, steps = next(iter(given.values())).shape[:2]
+        trace = simulate(graph, given)
+        batch, steps = given.batch, given.steps
         seen += batch * steps
         active = {n: s.reshape(batch * steps, -1) for n, s in trace.spikes.items()}
         active |= {n: a.reshape(batch * steps, -1) for n, a in given.items()}
@@ -99,7 +97,7 @@ def _differences(graph: Graph, name: str, scheme: PTQ) -> list[tuple[str, Any, i
     delays = dict(zip(map(id, graph.projections), timing(graph).steps, strict=True))
     ways = graph.into(name)
     unit = units(graph[name], ways, scheme.per)  # type: ignore[arg-type]
-    scales = percentile_scales(ways, unit, float(scheme.percentile), scheme.limit)
+    scales = percentile_scales(with_drive(graph[name], ways), unit, float(scheme.percentile), scheme.limit)
     found = []
     for q in ways:
         whole, _ = integer_weights(q.connection, unit, scales, scheme)

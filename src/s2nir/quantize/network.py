@@ -12,9 +12,25 @@ from numpy.typing import NDArray
 from ..errors import QuantizeError
 from ..fixedpoint import Arithmetic
 from ..graph import Compare, Conv, Dense, Integrator, Loops, Populations, Projection, Reset, Ruled, Sparse, data_order
-from ..values import FrozenMap, freeze
+from ..values import FrozenMap, freeze, freeze_fields
 
 STATE = ("threshold", "decay", "offset", "v_reset", "syn_decay", "bias")
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class IntDrive:
+    """A Poisson drive in integers (graph/drive.py): each event adds `weight` to the slot of the step it is drawn in.
+
+    weight : int8, of the population's shape; law : uint32, rising, a neuron draws as many events as entries that its
+        random word is not below
+    """
+
+    weight: NDArray[np.int8]
+    law: NDArray[np.uint32]
+    seed: int
+
+    def __post_init__(self) -> None:
+        freeze_fields(self, weight=np.int8, law=np.uint32)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -29,6 +45,7 @@ class IntPopulation:
     scale : float64, shape () or `shape`: integer membrane units per unit of the Graph, V_graph = V / scale
     weight_scale : float64, shape () or `shape`: g, integer weight per real weight
     shift : bits that `fixed` state is shifted right by
+    drive : its Poisson drive, or None
     """
 
     name: str
@@ -47,6 +64,7 @@ class IntPopulation:
     reset_late: bool = False
     compare: Compare = Compare.GREATER
     refractory: int = 0
+    drive: IntDrive | None = field(default=None, metadata={"digest": "given"})
 
     def __post_init__(self) -> None:
         for name in (*STATE, "scale", "weight_scale"):
@@ -119,7 +137,7 @@ class Network(Populations[IntPopulation]):
             ways = self.into(p.name)
             peak = max((largest(q.connection) for q in ways), default=0)
             lines.append(f"  {p.name}: {p.node} {dims}, |w| <= {peak}, scale {_span(p.scale)}, "
-                         f"threshold {_span(p.threshold)}, decay {_span(p.decay)}, shift {p.shift}")
+                         f"threshold {_span(p.threshold)}, decay {_span(p.decay)}, shift {p.shift}{_driven(p)}")
         return "\n".join(lines)
 
 
@@ -130,10 +148,24 @@ def largest(connection: Any) -> int:
     return int(np.abs(connection.weight.astype(np.int64)).max(initial=0))
 
 
+def _driven(p: IntPopulation) -> str:
+    """A population's drive in a few words."""
+    return "" if p.drive is None else f", Poisson drive of weight {_span(p.drive.weight)}"
+
+
 def _span(values: NDArray[Any] | None) -> str:
     if values is None:
         return "-"
     return f"{values.min():g}..{values.max():g}" if values.ndim else f"{values[()]:g}"
+
+
+def _drive(drive: IntDrive, shape: tuple[int, ...]) -> Iterator[str]:
+    if drive.weight.shape != shape or (drive.weight == -128).any():
+        yield f"weights {drive.weight.shape} in {drive.weight.min()}..{drive.weight.max()}, needed {shape} in -127..127"
+    if (np.diff(drive.law.astype(np.int64)) < 0).any():
+        yield "its law does not rise"
+    if not 0 <= drive.seed < 2**64:
+        yield f"seed {drive.seed} is not one of 64 bits"
 
 
 def check(network: Network) -> Iterator[str]:
@@ -153,6 +185,8 @@ def check(network: Network) -> Iterator[str]:
                 low, high = (0, 2**31) if name in ("decay", "syn_decay") else (-(2**31), 2**31 - 1)
                 if value.min() < low or value.max() > high:
                     yield f"{p.name}.{name}: found {value.min()}..{value.max()}, allowed {low}..{high}"
+        if p.drive is not None:
+            yield from (f"{p.name}.drive: {said}" for said in _drive(p.drive, p.shape))
         if p.scale is None or (p.scale <= 0).any():
             yield f"{p.name}.scale: must be above 0"
         if not 0 <= p.shift <= 8:

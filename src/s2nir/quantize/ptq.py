@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ..errors import CheckError, QuantizeError, S2NirWarning, needs
 from ..fixedpoint import INT32_MAX, MAX_SHIFT, Arithmetic, to_decay, to_state
-from ..graph import Graph, Population, Projection, Reset, Ruled, legal
+from ..graph import Drive, Graph, Population, Projection, Reset, Ruled, legal
 from .calibrate import Calibration, calibrate
-from .network import IntPopulation, Network, check, largest
-from .scales import integer_rule, integer_weights, percentile_scales, units
+from .network import IntDrive, IntPopulation, Network, check, largest
+from .scales import integer_rule, integer_weights, percentile_scales, units, with_drive
 from .scheme import PTQ, BiasPath, Overflow
 
 
@@ -50,10 +50,12 @@ def quantize(
         if scheme.percentile == "auto":
             notes.append(f"{p.name}: percentile {percentile:g} has the least error on the calibration data")
         unit = units(p, ways, scheme.per)  # type: ignore[arg-type]
+        ways = with_drive(p, ways)
         scales = percentile_scales(ways, unit, percentile, scheme.limit)
         whole, over = _weights(ways, unit, scales, scheme)
-        projections.update(zip(places, whole, strict=True))
-        populations.append(int_population(p, scales[unit].reshape(p.shape), arithmetic, scheme))
+        projections.update(zip(places, whole, strict=False))
+        quantized = int_population(p, scales[unit].reshape(p.shape), arithmetic, scheme)
+        populations.append(quantized if p.drive is None else _driven(quantized, p.drive, whole[-1]))
         notes.extend(_warnings(p, whole, over, scheme, found))
     network = Network(
         arithmetic=arithmetic,
@@ -84,6 +86,12 @@ def _asked(graph: Graph, scheme: PTQ | None, arithmetic: Arithmetic | str) -> tu
         return scheme, Arithmetic(arithmetic)
     except ValueError:
         raise QuantizeError(f"arithmetic: found {arithmetic!r}, allowed 'float32' or 'fixed'") from None
+
+
+def _driven(p: IntPopulation, drive: Drive, way: Projection) -> IntPopulation:
+    """A population with its drive in integers; way : the drive as a projection, with int8 weights"""
+    weight = way.connection.weight.reshape(p.shape)
+    return dataclasses.replace(p, drive=IntDrive(weight=weight, law=drive.law, seed=drive.seed))
 
 
 def _weights(

@@ -29,6 +29,14 @@ def units(population: Population, ways: Sequence[Projection], per: Per) -> NDArr
     return np.arange(population.size) // math.lcm(1, *channel)
 
 
+def with_drive(population: Population, ways: Sequence[Projection]) -> list[Projection]:
+    """Projections into a population, and its Poisson drive as a last one: a synapse of its weight into each neuron."""
+    if population.drive is None:
+        return list(ways)
+    weight = np.full((population.size, 1), population.drive.weight)
+    return [*ways, Projection(source="drive", target=population.name, connection=Dense(weight=weight))]
+
+
 def percentile_scales(
     ways: Sequence[Projection], unit: NDArray[np.int64], percentile: float, limit: int
 ) -> NDArray[np.float64]:

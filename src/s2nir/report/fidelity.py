@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..emulate import Recording, run
 from ..errors import InputError, S2NirWarning, needs
-from ..events import to_arrays
+from ..events import Arrays, to_arrays
 from ..graph import Conv, Graph, Loops, Population, Reset, Ruled, Sparse, Trace, simulate, timing
 from ..mapping import MachineImage
 
@@ -129,12 +129,12 @@ def compare(
         raise InputError("compare: the image has other populations than the graph; give the graph it was made from")
     sums = {name: _Sum(graph[name]) for name in order}
     given = to_arrays(spikes, {p.name: p.shape for p in graph.inputs}, graph.dt)
-    batch, steps = next(iter(given.values())).shape[:2]
+    batch, steps = given.batch, given.steps
     decided = {o: _Decisions(batch, labels, o, graph[n].size) for o, n in graph.outputs.items() if graph[n].spikes}
     first: tuple[int, int, int] | None = None
     found: Divergence | None = None
     done = 0
-    for lo, part in _parts(graph, given, batch, steps):
+    for lo, part in _parts(graph, given):
         trace = simulate(graph, part, ("spikes", "voltages", "potentials"))
         recording = run(image, part, ("spikes", "voltages", "potentials"), threads=threads)
         for place, name in enumerate(order):
@@ -188,13 +188,11 @@ class _Decisions:
         return float(a), float(b)
 
 
-def _parts(
-    graph: Graph, given: dict[str, NDArray[Any]], batch: int, steps: int
-) -> Iterator[tuple[int, dict[str, NDArray[Any]]]]:
+def _parts(graph: Graph, given: Arrays) -> Iterator[tuple[int, Arrays]]:
     """The input in pieces of recordings that keep memory bounded."""
-    size = max(1, PIECE // (steps * sum(p.size for p in graph.populations)))
-    for lo in range(0, batch, size):
-        yield lo, {n: a[lo : lo + size].reshape(-1, steps, *graph[n].shape) for n, a in given.items()}
+    size = max(1, PIECE // (given.steps * sum(p.size for p in graph.populations)))
+    for lo in range(0, given.batch, size):
+        yield lo, given.part(lo, lo + size)
 
 
 class _Sum:
