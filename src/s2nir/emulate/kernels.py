@@ -24,7 +24,7 @@ RELAY, FAST, FAST_CURRENT = 0, 1, 2
 SPIKING, RESETS, LATE, CURRENT_BASED = 1, 6, 8, 32
 SUBTRACT, TO_VALUE = 2, 4
 INT32_MAX, INT32_MIN = 2147483647, -2147483648
-LONG = 256  # targets that four rows must share to be added in one pass
+LONG = 256  # targets that rows must share to be added in one pass
 
 
 class State(NamedTuple):
@@ -91,23 +91,24 @@ add_8, add_16 = _lanes(8), _lanes(16)
 
 
 @_intrinsic
-def add_four(typing: Any, slot: Any, at: Any, weights: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-    """slot[at : at + 32] += the sum of weights[k : k + 32] over k = a, b, c, d; nothing checks the bounds."""
+def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
+    """slot[at : at + 32] += the sum of weights[k : k + 32] over the places k, up to 256; nothing checks the bounds."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         wide, middle, narrow = (ir.VectorType(ir.IntType(bits), 32) for bits in (32, 16, 8))
         to = context.make_array(signature.args[0])(context, builder, args[0])
         from_ = context.make_array(signature.args[2])(context, builder, args[2])
         total = None
-        for k in args[3:]:
-            row = builder.bitcast(builder.gep(from_.data, [k]), narrow.as_pointer())
-            row = builder.sext(builder.load(row, align=1), middle)
+        for k in range(signature.args[3].count):
+            row = builder.gep(from_.data, [builder.extract_value(args[3], k)])
+            row = builder.load(builder.bitcast(row, narrow.as_pointer()), align=1)
+            row = builder.sext(row, middle)
             total = row if total is None else builder.add(total, row)
         place = builder.bitcast(builder.gep(to.data, [args[1]]), wide.as_pointer())
         builder.store(builder.add(builder.load(place, align=4), builder.sext(total, wide)), place, align=4)
         return context.get_dummy_value()
 
-    return types.void(slot, types.int64, weights, types.int64, types.int64, types.int64, types.int64), code
+    return types.void(slot, types.int64, weights, places), code
 
 
 @_intrinsic
@@ -141,6 +142,19 @@ def step_alike(v: Any, decay: Any, slot: Any, offset: Any, threshold: Any, fired
         slot[n] = 0
         v[n] = x
         fired[n] = x >= threshold[n]
+
+
+@njit(inline="never", cache=True, nogil=True)
+def step_held(v: Any, decay: Any, arriving: Any, offset: Any, threshold: Any, fired: Any, held: Any) -> None:
+    """As `step_fast` and `step_current`, of neurons with a refractory time; `reset` begins it."""
+    for n in range(v.size):
+        x = decay[n] * v[n]
+        x = x + np.float32(arriving[n])
+        x = x + offset[n]
+        h = held[n]
+        v[n] = v[n] if h > 0 else x
+        fired[n] = (x >= threshold[n]) & (h <= 0)
+        held[n] = h - (h > 0)
 
 
 @njit(inline="never", cache=True, nogil=True)
@@ -205,13 +219,19 @@ def step_float(p: Any, g: Any, s: Any, tick: int, at: int) -> None:
             continue
         if tick < g.onset[k]:
             slot[:] = 0
+        elif g.kind[k] == FAST and g.holds[k]:
+            step_held(s.v[a:b], p.decay[a:b], slot, p.offset[a:b], p.threshold[a:b], s.fired[a:b], s.held[a:b])
+            slot[:] = 0
         elif g.kind[k] == FAST and g.alike[k]:
             step_alike(s.v[a:b], p.decay[a], slot, p.offset[a], p.threshold[a:b], s.fired[a:b])
         elif g.kind[k] == FAST:
             step_fast(s.v[a:b], p.decay[a:b], slot, p.offset[a:b], p.threshold[a:b], s.fired[a:b])
         elif g.kind[k] == FAST_CURRENT:
             step_synapses(s.i[a:b], p.syn_decay[a:b], slot, p.bias[a:b])
-            step_current(s.v[a:b], p.decay[a:b], s.i[a:b], p.offset[a:b], p.threshold[a:b], s.fired[a:b])
+            if g.holds[k]:
+                step_held(s.v[a:b], p.decay[a:b], s.i[a:b], p.offset[a:b], p.threshold[a:b], s.fired[a:b], s.held[a:b])
+            else:
+                step_current(s.v[a:b], p.decay[a:b], s.i[a:b], p.offset[a:b], p.threshold[a:b], s.fired[a:b])
         else:
             generic_float(p, s, at, a, b)
 
@@ -319,6 +339,7 @@ def reset(p: Any, s: Any, fixed: Any, source: Any, begin: int, end: int) -> None
         flags = p.flags[n]
         if flags & LATE:
             continue
+        s.held[n] = flags >> 8
         if flags & RESETS == SUBTRACT:
             if fixed is None:
                 s.v[n] = s.v[n] - p.subtract[n]
@@ -343,6 +364,32 @@ def relay(g: Any, s: Any, at: int, source: Any, number: Any, found: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def shared(
+    start: Any, target: Any, length: Any, delay: Any, source: Any, count: Any, begin: int, end: int
+) -> tuple[int, int, int]:
+    """How many sources from `begin` on, 8, 4 or 1, have one long row each, and the targets that these rows share.
+
+    The span is a multiple of 32 long, and at least `LONG` where there are several.
+    """
+    first = start[source[begin]]
+    low, high, four_low, four_high = np.int64(0), np.int64(1) << 62, np.int64(0), np.int64(0)
+    for m in range(begin, end):
+        j = start[source[m]]
+        if start[source[m] + 1] - j != 1 or count[m] != 1 or delay[j] != delay[first]:
+            break
+        low, high = max(low, np.int64(target[j])), min(high, np.int64(target[j]) + length[j])
+        if high - low < LONG:
+            break
+        if m == begin + 3:
+            four_low, four_high = low, high
+        elif m == begin + 7:
+            return 8, low, low + (high - low) // 32 * 32
+    if four_high > 0:
+        return 4, four_low, four_low + (four_high - four_low) // 32 * 32
+    return 1, np.int64(0), np.int64(0)
+
+
+@njit(cache=True, nogil=True)
 def deliver(
     start: Any, target: Any, weight: Any, length: Any, delay: Any, weights: Any, one: Any, one_target: Any,
     one_weight: Any, one_delay: Any, slot: Any, base: Any, fours: bool, source: Any, count: Any, begin: int, end: int,
@@ -351,30 +398,29 @@ def deliver(
 
     `base` is where each delay's slot begins; `fours`, whether any segment is long. One call for a tick's packets, with
     each array of `Synapses` by itself: what is taken out of a tuple has its references counted, at the cost of several
-    rows. Where four sources have one long segment each, as in nets that are joined at random, what these have in common
-    is added in one pass.
+    rows. Where eight or four sources have one long segment each, as in nets that are joined at random, what these have
+    in common is added in one pass: memory is read from several places at once.
     """
     k = begin
     while k < end:
-        together, low, high = 1, np.int64(0), np.int64(1) << 62  # targets that four rows have in common
-        first = start[source[k]] if fours else 0
-        if fours and k + 4 <= end and start[source[k] + 1] - first == 1 and length[first] >= LONG:
-            for m in range(k, k + 4):
-                j = start[source[m]]
-                if start[source[m] + 1] - j != 1 or count[m] != 1 or delay[j] != delay[first]:
-                    high = low
-                    break
-                low = max(low, np.int64(target[j]))
-                high = min(high, np.int64(target[j]) + length[j])
-            high = low + (high - low) // 32 * 32
-            together = 4 if high - low >= LONG else 1
-        if together == 4:
+        together, low, high = 1, np.int64(0), np.int64(0)  # targets that rows have in common
+        if fours:
+            together, low, high = shared(start, target, length, delay, source, count, k, min(k + 8, end))
+        if together >= 4:
             a, b, c, d = start[source[k]], start[source[k + 1]], start[source[k + 2]], start[source[k + 3]]
             at = base[delay[a]]
             wa, wb = weight[a] + low - target[a], weight[b] + low - target[b]
             wc, wd = weight[c] + low - target[c], weight[d] + low - target[d]
-            for t in range(0, high - low, 32):
-                add_four(slot, at + low + t, weights, wa + t, wb + t, wc + t, wd + t)
+            if together == 4:
+                for t in range(0, high - low, 32):
+                    add_rows(slot, at + low + t, weights, (wa + t, wb + t, wc + t, wd + t))
+            else:
+                a, b, c, d = start[source[k + 4]], start[source[k + 5]], start[source[k + 6]], start[source[k + 7]]
+                we, wf = weight[a] + low - target[a], weight[b] + low - target[b]
+                wg, wh = weight[c] + low - target[c], weight[d] + low - target[d]
+                for t in range(0, high - low, 32):
+                    some = (wa + t, wb + t, wc + t, wd + t, we + t, wf + t, wg + t, wh + t)
+                    add_rows(slot, at + low + t, weights, some)
         for m in range(k, k + together):
             number = np.int32(count[m])
             for j in range(start[source[m]], start[source[m] + 1]):

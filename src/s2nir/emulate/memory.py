@@ -39,8 +39,8 @@ class Neurons(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """Runs of neurons that are stepped alike: first, end, kind, tick of the first step, left shift of a slot, and
-    whether they share their decay and offset."""
+    """Runs of neurons that are stepped alike: first, end, kind, tick of the first step, left shift of a slot, whether
+    they share their decay and offset, and whether they have a refractory time."""
 
     first: NDArray[np.int64]
     end: NDArray[np.int64]
@@ -48,6 +48,7 @@ class Groups(NamedTuple):
     onset: NDArray[np.int64]
     left: NDArray[np.int64]
     alike: NDArray[np.int64]
+    holds: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -193,13 +194,14 @@ def _groups(image: MachineImage, parts: list[Regions], first: NDArray[np.int64])
         kind = RELAY if relays else _kind(r.neurons[:, 5])
         left = 15 - r.descriptor.shift if r.descriptor.fixed else 0
         shared = [-1, -1] if relays else [_shared(r.neurons[:, column]) for column in (1, 2)]
-        row = [int(first[i]), int(first[i + 1]), kind, r.descriptor.onset, left, int(min(shared) >= 0), *shared]
+        holds = int(not relays and r.neurons[0, 5] >> 8 > 0)
+        row = [int(first[i]), int(first[i + 1]), kind, r.descriptor.onset, left, int(min(shared) >= 0), holds, *shared]
         if rows and rows[-1][1] == row[0] and rows[-1][2:] == row[2:]:
             rows[-1][1] = row[1]
         else:
             rows.append(row)
-    table = np.array([row[:6] for row in rows], np.int64).reshape(-1, 6)
-    return Groups(*(np.ascontiguousarray(table[:, c]) for c in range(6)))
+    table = np.array([row[:7] for row in rows], np.int64).reshape(-1, 7)
+    return Groups(*(np.ascontiguousarray(table[:, c]) for c in range(7)))
 
 
 def _shared(words: NDArray[np.uint32]) -> int:
@@ -208,8 +210,8 @@ def _shared(words: NDArray[np.uint32]) -> int:
 
 
 def _kind(flags: NDArray[np.uint32]) -> int:
-    """A fast kind for cores whose neurons are alike and have no refractory time."""
+    """A fast kind for cores whose neurons are alike, and do not have both a late reset and a refractory time."""
     kinds = np.unique(flags)
-    if kinds.size > 1 or kinds[0] >> 8:
+    if kinds.size > 1 or (kinds[0] >> 8 and kinds[0] & 8):
         return GENERIC
     return FAST_CURRENT if kinds[0] & 32 else FAST
