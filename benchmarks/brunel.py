@@ -9,7 +9,7 @@ own, whole numbers drawn evenly from 13..27 and -127..-73 (means 20 and -100), w
 neuron, drawn inside the timed part. All sides get the same list, sorted by source and target, and record all spikes.
 
 s2nir runs the image (dram rows, one chip) that it writes to a folder and loads back. NEST (nest-simulator of PyPI) and
-Brian2 (with numpy<2.3, setuptools<80 and cython) run in environments of their own, one thread each, by benchmarks/peers.
+Brian2 (with numpy<2.3, setuptools<80 and cython) run in environments of their own, one thread each (benchmarks/peers).
 Timed are 10 s of model time after 500 ms; each run has a noise seed of its own. Printed are medians, rates and the CV
 of interspike intervals (means over neurons and runs, range over runs). The oracle is NumPy in float64, given the same
 draws: its sums are exact; "rounded" rounds each operation on the membrane to float32 as the chip's own state is.
@@ -67,7 +67,8 @@ def main() -> None:
                     continue
                 run = ours(image, args, seed) if side == "s2nir" else peer(side, folder, seed, args)
                 runs[side].append(run)
-                print(f"{side}, noise {seed}: {run['seconds']:.2f} s, {run['rate']:.2f} Hz, CV {run['cv']:.4f}", flush=True)
+                print(f"{side}, noise {seed}: {run['seconds']:.2f} s, {run['rate']:.2f} Hz, CV {run['cv']:.4f}",
+                      flush=True)
         wrong = {kind: oracle(image, network, args, source, target, weight, kind) for kind in ("rounded", "float64")}
     shown = table(runs)
     for kind, w in wrong.items():

@@ -29,7 +29,8 @@ b.seed(seed + 1)
 names = dict(alpha=float(np.exp(-1 / net["tau"])), theta=net["threshold"], lam=net["drive"], j=net["drive_weight"])
 cells = b.NeuronGroup(net["neurons"], "v : 1\nx : 1", threshold="v >= theta", reset="v = 0",
                       refractory=(net["refractory"] + 1) * b.ms, namespace=names)
-cells.run_regularly("v = (alpha * v + x + j * poisson(lam)) * int(not_refractory)\nx = 0", dt=1 * b.ms, when="groups", order=1)
+cells.run_regularly("v = (alpha * v + x + j * poisson(lam)) * int(not_refractory)\nx = 0", dt=1 * b.ms, when="groups",
+                    order=1)
 with np.load(folder / "list.npz") as held:
     source, to, weight = (held[n] for n in ("source", "target", "weight"))
 synapses = b.Synapses(cells, cells, "w : 1", on_pre="x_post += w")

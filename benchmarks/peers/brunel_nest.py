@@ -1,4 +1,4 @@
-"""Brunel's network on NEST, from a connection list: `python brunel_nest.py FOLDER SEED`; figures as JSON on the last line.
+"""Brunel's network on NEST, from a connection list: `python brunel_nest.py FOLDER SEED`; JSON on the last line.
 
 FOLDER holds list.npz (source, target, weight) and net.json; spikes go to nest.npz (step, neuron), from step 0 on.
 """
@@ -16,7 +16,8 @@ net = json.loads((folder / "net.json").read_text())
 nest.set_verbosity("M_ERROR")
 nest.ResetKernel()
 nest.set(resolution=1.0, local_num_threads=1, rng_seed=seed + 1, print_time=False)
-neuron = dict(C_m=1.0, E_L=0.0, V_th=net["threshold"], V_reset=0.0, V_m=0.0, I_e=0.0, tau_m=net["tau"], t_ref=net["refractory"])
+neuron = dict(C_m=1.0, E_L=0.0, V_th=net["threshold"], V_reset=0.0, V_m=0.0, I_e=0.0, tau_m=net["tau"],
+              t_ref=net["refractory"])
 cells = nest.Create("iaf_psc_delta", net["neurons"], params=neuron)
 drive = nest.Create("poisson_generator", params=dict(rate=1e3 * net["drive"]))
 recorder = nest.Create("spike_recorder")

@@ -123,6 +123,10 @@ class Arrays(dict[str, NDArray[Any]]):
         end = min(end, self.batch)
         return Arrays({n: a[first:end] for n, a in self.items()}, end - first, self.steps)
 
+    def between(self, first: int, end: int) -> Arrays:
+        """Some of the steps, of all recordings."""
+        return Arrays({n: a[:, first:end] for n, a in self.items()}, self.batch, end - first)
+
 
 def to_arrays(spikes: Any, shapes: Mapping[str, tuple[int, ...]], dt: float | None) -> Arrays:
     """Input values per input population.

@@ -5,6 +5,7 @@ from pathlib import Path
 from .events import EVENT, augment, bin_frames, crop, denoise, downsample, in_order, make_events
 from .gesture_files import dvs_gesture
 from .gestures import synthetic_gestures
+from .live import EventSteps
 from .nmnist_files import nmnist
 from .poses import GESTURES
 from .read import read_events
@@ -18,6 +19,7 @@ __all__ = [
     "TEST_SEED",
     "TRAIN_SEED",
     "VALIDATION_SEED",
+    "EventSteps",
     "Recordings",
     "augment",
     "bin_frames",

@@ -8,6 +8,7 @@ says why it is not used here.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,14 @@ def read_aedat(path: Path, start_us: int = 0, stop_us: int | None = None) -> Eve
     InputError
         where the file is none of AEDAT 3.1, is cut short, or a packet contradicts itself.
     """
+    parts = list(packets(path, start_us, stop_us))
+    return in_order(np.concatenate(parts)) if parts else make_events([], [], [], [])
+
+
+def packets(path: Path, start_us: int = 0, stop_us: int | None = None) -> Iterator[EventArray]:
+    """As `read_aedat`, packet by packet as they stand in the file."""
     raw = np.memmap(path, np.uint8, mode="r") if path.stat().st_size else np.empty(0, np.uint8)
-    at, parts = _header(path, raw), []
+    at = _header(path, raw)
     while at < raw.size:
         head = _packet(path, raw, at)
         begin = at + PACKET.itemsize
@@ -51,8 +58,7 @@ def read_aedat(path: Path, start_us: int = 0, stop_us: int | None = None) -> Eve
         inside = (t >= start_us) & (t < stop_us) if stop_us is not None else t >= start_us
         if inside.any():
             data = words["data"][inside].astype(np.int64)
-            parts.append(make_events(data >> 17 & 0x1FFF, data >> 2 & 0x1FFF, t[inside], data >> 1 & 1))
-    return in_order(np.concatenate(parts)) if parts else make_events([], [], [], [])
+            yield make_events(data >> 17 & 0x1FFF, data >> 2 & 0x1FFF, t[inside], data >> 1 & 1)
 
 
 def _header(path: Path, raw: NDArray[np.uint8]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError, needs
 from ..files import not_hdf5
-from .aedat import read_aedat
+from .aedat import packets, read_aedat
 from .events import LIMITS, EventArray, in_order, make_events, whole_numbers
 
 COLUMNS = ("x", "y", "t", "p")
@@ -49,12 +49,31 @@ def read_events(path: str | Path) -> EventArray:
     return readers[path.suffix.lower()](path)
 
 
+def read_pieces(path: Path, size: int) -> Iterator[EventArray]:
+    """Events of a recording in pieces, each sorted by time: packets of .aedat, `size` events of .npy and .h5, an .npz
+    whole; errors as of `read_events`."""
+    kind = path.suffix.lower() if path.is_file() else ""
+    if kind == ".aedat":
+        yield from map(in_order, packets(path))
+    elif kind == ".npy":
+        yield from _npy_pieces(path, size)
+    elif kind in (".h5", ".hdf5"):
+        yield from _hdf5_pieces(path, size)
+    else:
+        yield read_events(path)
+
+
 def _npy(path: Path) -> EventArray:
+    return next(_npy_pieces(path, MOST_EVENTS))
+
+
+def _npy_pieces(path: Path, size: int) -> Iterator[EventArray]:
     try:
         array: Any = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # whatever a damaged file makes of numpy
         raise InputError(f"{path}: cannot be read as .npy without unpickling ({error})") from None
-    return from_array(array, str(path))
+    for lo in range(0, max(1, len(array)) if array.ndim else 1, size):
+        yield from_array(array[lo : lo + size] if array.ndim else array, str(path))
 
 
 def from_array(array: Any, where: str) -> EventArray:
@@ -91,6 +110,10 @@ def _npz(path: Path) -> EventArray:
 
 
 def _hdf5(path: Path) -> EventArray:
+    return next(_hdf5_pieces(path, MOST_EVENTS))
+
+
+def _hdf5_pieces(path: Path, size: int) -> Iterator[EventArray]:
     import h5py
 
     fault = not_hdf5(path, "an HDF5 file with events")
@@ -112,12 +135,13 @@ def _hdf5(path: Path) -> EventArray:
                     )
                 if data.ndim != 1 or data.size > MOST_EVENTS:
                     raise InputError(f"{path}: {data.name} is {data.shape}, needed (events), at most {MOST_EVENTS}")
-                columns[name] = data[()]
+                columns[name] = data
+            for lo in range(0, max(1, *(c.size for c in columns.values())), size):
+                yield _events({name: data[lo : lo + size] for name, data in columns.items()}, str(path))
     except InputError:
         raise
     except Exception as error:  # whatever a damaged file makes of h5py
         raise InputError(f"{path}: cannot be read as HDF5 ({error})") from None
-    return _events(columns, str(path))
 
 
 def _events(columns: Mapping[str, Any], where: str) -> EventArray:

@@ -1,5 +1,6 @@
 """The emulator: runs only the image, bit for bit as the published arithmetic has it."""
 
+from .keep import Kept
 from .memory import Program, decode
 from .recording import Recording
 from .reference import Reference, reference
@@ -8,6 +9,7 @@ from .run import program, run, ways
 from .stream import Stream, Ticks
 
 __all__ = [
+    "Kept",
     "Program",
     "Reach",
     "Recording",

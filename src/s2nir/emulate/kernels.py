@@ -3,22 +3,20 @@
 Each operation rounds by itself: numba contracts no multiply-add without fastmath. docs/arithmetic.md is the order of
 the operations; `reference.py` is the oracle. Loops stay short and take few arrays, so that LLVM's checks for overlap
 stay few, and take slices, because an index that could be below zero keeps a loop scalar (0.6 against 0.1 ns a neuron);
-lengths come at run time, because a constant trip count is unrolled and slower. Rows of synapses are short, and LLVM's
-checks and scalar rests cost more than a row of 16 itself: they are added as vectors of 16 and 8 (30 to 12 ns a row).
+lengths come at run time, because a constant trip count is unrolled and slower. Rows of synapses are
+added as vectors (vectors.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 from numpy.typing import NDArray
 
 from .draw_kernels import LANES, draw
+from .vectors import add_8, add_16, add_rows, trailing_zeros
 
 RELAY, FAST, FAST_CURRENT = 0, 1, 2
 SPIKING, RESETS, LATE, CURRENT_BASED = 1, 6, 8, 32
@@ -59,66 +57,6 @@ class Output(NamedTuple):
     watch: NDArray[np.int64]
     v: NDArray[Any]
     compared: NDArray[Any]
-
-
-def _intrinsic(code: Callable[..., Any]) -> Any:
-    return intrinsic(code)
-
-
-def _lanes(width: int) -> Any:
-    @_intrinsic
-    def add(typing: Any, slot: Any, at: Any, weights: Any, begin: Any) -> Any:
-        """slot[at : at + width] += weights[begin : begin + width]; nothing checks the bounds."""
-
-        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            wide, narrow = ir.VectorType(ir.IntType(32), width), ir.VectorType(ir.IntType(8), width)
-
-            def place(n: int, vector: Any) -> Any:
-                array = context.make_array(signature.args[n])(context, builder, args[n])
-                return builder.bitcast(builder.gep(array.data, [args[n + 1]]), vector.as_pointer())
-
-            to = place(0, wide)
-            added = builder.sext(builder.load(place(2, narrow), align=1), wide)
-            builder.store(builder.add(builder.load(to, align=4), added), to, align=4)
-            return context.get_dummy_value()
-
-        return types.void(slot, types.int64, weights, types.int64), code
-
-    return add
-
-
-add_8, add_16 = _lanes(8), _lanes(16)
-
-
-@_intrinsic
-def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
-    """slot[at : at + 32] += the sum of weights[k : k + 32] over the places k, up to 256; nothing checks the bounds."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        wide, middle, narrow = (ir.VectorType(ir.IntType(bits), 32) for bits in (32, 16, 8))
-        to = context.make_array(signature.args[0])(context, builder, args[0])
-        from_ = context.make_array(signature.args[2])(context, builder, args[2])
-        total = None
-        for k in range(signature.args[3].count):
-            row = builder.gep(from_.data, [builder.extract_value(args[3], k)])
-            row = builder.load(builder.bitcast(row, narrow.as_pointer()), align=1)
-            row = builder.sext(row, middle)
-            total = row if total is None else builder.add(total, row)
-        place = builder.bitcast(builder.gep(to.data, [args[1]]), wide.as_pointer())
-        builder.store(builder.add(builder.load(place, align=4), builder.sext(total, wide)), place, align=4)
-        return context.get_dummy_value()
-
-    return types.void(slot, types.int64, weights, places), code
-
-
-@_intrinsic
-def trailing_zeros(typing: Any, word: Any) -> Any:
-    """Zeros below the lowest bit of a uint64 that is not 0."""
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), code
 
 
 @njit(inline="never", cache=True, nogil=True)
@@ -366,7 +304,7 @@ def relay(g: Any, s: Any, at: int, source: Any, number: Any, found: int) -> int:
 @njit(cache=True, nogil=True)
 def shared(
     start: Any, target: Any, length: Any, delay: Any, source: Any, count: Any, begin: int, end: int
-) -> tuple[int, int, int]:
+) -> Any:
     """How many sources from `begin` on, 8, 4 or 1, have one long row each, and the targets that these rows share.
 
     The span is a multiple of 32 long, and at least `LONG` where there are several.
@@ -403,7 +341,8 @@ def deliver(
     """
     k = begin
     while k < end:
-        together, low, high = 1, np.int64(0), np.int64(0)  # targets that rows have in common
+        together: Any = 1
+        low, high = np.int64(0), np.int64(0)  # targets that rows have in common
         if fours:
             together, low, high = shared(start, target, length, delay, source, count, k, min(k + 8, end))
         if together >= 4:

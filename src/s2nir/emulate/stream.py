@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,14 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import path_of
+from ..arguments import Whole, path_of
 from ..errors import InputError, RunError, needs
 from ..events import to_counts
 from ..files import write_whole
 from ..fixedpoint import Arithmetic
 from ..graph import noises
 from ..mapping import MachineImage
+from .keep import Kept
 from .recording import Recording
 from .run import packets_of, program, start_state, watched
 
@@ -44,6 +45,11 @@ class Ticks:
         return np.asarray(self._held.raw_voltages(name)[0])
 
     @property
+    def recorded(self) -> tuple[str, ...]:
+        """Populations whose membranes are kept."""
+        return tuple(self._held.columns)
+
+    @property
     def events(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
         """Tick, number of the source in the image, and packets, of all that neurons and relays sent, in order."""
         tick, source, number = self._held.events[0]
@@ -53,7 +59,7 @@ class Ticks:
 class Stream:
     """An image at work; see `MachineImage.stream`.
 
-    tick : ticks that are done
+    tick : ticks that are done; ended : the tick in which the source of `keep` came to its end, or None
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Stream:
             raise RunError(f"stream: the image holds {image.copies} copies of its network, needed one. Compile it "
                            "without copies=, or use s2nir.run.")
         self.image, self.tick = image, 0
+        self.ended: int | None = None
         (self._noise,) = noises(noise, 1, RunError)
         self._program = program(image)
         self._watch, self._columns, before = watched(image, self._program, record)
@@ -98,9 +105,34 @@ class Stream:
 
     def drain(self) -> Ticks:
         """The ticks without input in which the last step reaches every population."""
-        n = self.image.lag
-        none = np.zeros(0, np.int64)
-        return self._run((np.zeros(n + 1, np.int64), none, none), n)
+        return self.silent(self.image.lag)
+
+    def silent(self, ticks: int) -> Ticks:
+        """Ticks without input."""
+        ticks, none = Whole(what="ticks")(ticks, "stream.silent", RunError), np.zeros(0, np.int64)
+        return self._run((np.zeros(ticks + 1, np.int64), none, none), ticks)
+
+    def keep(
+        self, source: Any, folder: str | Path, every: int = 10_000, progress: Callable[[int], object] | None = None
+    ) -> Kept:
+        """Run a source to its end and keep what is sent in a folder, as segments of `every` ticks and a checkpoint.
+
+        Where the folder holds the beginning, the stream goes on from its checkpoint: what was killed at any instant
+        comes to the same bits. Each file is there whole or not at all; memory holds one segment.
+
+        source : steps one after the other, (*shape) or (steps, *shape) each, or dicts of them by input, of which those
+            that are done are skipped; or a function of the first step that gives them, such as `s2nir.data.EventSteps`;
+            the number of steps, for a network without inputs
+        every : ticks of a segment; progress : called with the tick at the end of each
+
+        Raises
+        ------
+        InputError
+            where a step does not fit, or the folder holds something else; what was kept before stays.
+        """
+        from .keep import keep
+
+        return keep(self, source, folder, every, progress)
 
     def _run(self, packets: tuple[NDArray[np.int64], ...], ticks: int) -> Ticks:
         from . import kernels
@@ -139,7 +171,8 @@ class Stream:
         held = {name: getattr(self._state, name) for name in KEPT}
         digest = np.frombuffer(bytes.fromhex(self.image.digest), np.uint8)
         write_whole(path_of(path, "stream.save"), lambda f: np.savez(
-            f, tick=np.int64(self.tick), noise=np.int64(self._noise), sent=self._sent, image=digest, **held))
+            f, tick=np.int64(self.tick), ended=np.int64(-1 if self.ended is None else self.ended),
+            noise=np.int64(self._noise), sent=self._sent, image=digest, **held))
 
     def resume(self, path: str | Path) -> None:
         """Go on from a file of `save`, of a stream of the same image.
@@ -151,7 +184,7 @@ class Stream:
         """
         try:
             with open(path_of(path, "stream.resume"), "rb") as f, np.load(f, allow_pickle=False) as held:
-                found = {name: held[name] for name in (*KEPT, "tick", "noise", "sent", "image")}
+                found = {name: held[name] for name in (*KEPT, "tick", "ended", "noise", "sent", "image")}
         except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
             raise InputError(f"{path}: cannot be read as a checkpoint of a stream ({error})") from None
         if bytes(found["image"]).hex() != self.image.digest:
@@ -166,4 +199,4 @@ class Stream:
         for name in KEPT:
             getattr(self._state, name)[:] = found[name]
         self._sent, self.tick = found["sent"].astype(np.int32), int(found["tick"])
-        self._noise = int(found["noise"])
+        self._noise, self.ended = int(found["noise"]), int(found["ended"]) if found["ended"] >= 0 else None

@@ -1,0 +1,74 @@
+"""Vector operations that loops of the emulator are written with, as LLVM's own instructions.
+
+Rows of synapses are short, and LLVM's checks and scalar rests cost more than a row of 16 itself: they are added as
+vectors of 16 and 8 (30 to 12 ns a row), or of 32 from several rows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+
+def _intrinsic(code: Callable[..., Any]) -> Any:
+    return intrinsic(code)
+
+
+def _lanes(width: int) -> Any:
+    @_intrinsic
+    def add(typing: Any, slot: Any, at: Any, weights: Any, begin: Any) -> Any:
+        """slot[at : at + width] += weights[begin : begin + width]; nothing checks the bounds."""
+
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            wide, narrow = ir.VectorType(ir.IntType(32), width), ir.VectorType(ir.IntType(8), width)
+
+            def place(n: int, vector: Any) -> Any:
+                array = context.make_array(signature.args[n])(context, builder, args[n])
+                return builder.bitcast(builder.gep(array.data, [args[n + 1]]), vector.as_pointer())
+
+            to = place(0, wide)
+            added = builder.sext(builder.load(place(2, narrow), align=1), wide)
+            builder.store(builder.add(builder.load(to, align=4), added), to, align=4)
+            return context.get_dummy_value()
+
+        return types.void(slot, types.int64, weights, types.int64), code
+
+    return add
+
+
+add_8, add_16 = _lanes(8), _lanes(16)
+
+
+@_intrinsic
+def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
+    """slot[at : at + 32] += the sum of weights[k : k + 32] over the places k, up to 256; nothing checks the bounds."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        wide, middle, narrow = (ir.VectorType(ir.IntType(bits), 32) for bits in (32, 16, 8))
+        to = context.make_array(signature.args[0])(context, builder, args[0])
+        from_ = context.make_array(signature.args[2])(context, builder, args[2])
+        total = None
+        for k in range(signature.args[3].count):
+            row = builder.gep(from_.data, [builder.extract_value(args[3], k)])
+            row = builder.load(builder.bitcast(row, narrow.as_pointer()), align=1)
+            row = builder.sext(row, middle)
+            total = row if total is None else builder.add(total, row)
+        place = builder.bitcast(builder.gep(to.data, [args[1]]), wide.as_pointer())
+        builder.store(builder.add(builder.load(place, align=4), builder.sext(total, wide)), place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(slot, types.int64, weights, places), code
+
+
+@_intrinsic
+def trailing_zeros(typing: Any, word: Any) -> Any:
+    """Zeros below the lowest bit of a uint64 that is not 0."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), code
