@@ -3,10 +3,10 @@
     apt-get install gcc-arm-none-eabi qemu-system-arm llvm
     python benchmarks/cortex_m4/count.py --json benchmarks/results/cortex-m4.json
 
-kernels.c is compiled (`FLAGS`), run in QEMU one instruction at a time, and every instruction that was executed is given
-the cycles of the Cortex-M4 Technical Reference Manual (ARM DDI 0439, tables 3-1 and 7-1, "load/store timings"): a load
-takes 2, a load or store behind it 1 where it does not need its result for an address; a store of fixed offset 1; several
-registers 1 + n; a branch taken 1 + P; a divide or root of floats 14; the rest 1. Three readings:
+kernels.c is compiled (`FLAGS`), run in QEMU one instruction at a time, and every instruction that was executed is
+given the cycles of the Cortex-M4 Technical Reference Manual (ARM DDI 0439, tables 3-1 and 7-1, and its load and store
+timings): a load takes 2, a load or store behind it 1 where it does not need its result for an address; a store of
+fixed offset 1; several registers 1 + n; a branch taken 1 + P; a divide or root of floats 14; the rest 1. Readings:
 
     least    P = 1, no stalls, every load or store 1 but for the first
     likely   P = 2, a cycle lost where an address comes straight from the result before it, float loads not pipelined
@@ -14,8 +14,9 @@ registers 1 + n; a branch taken 1 + P; a divide or root of floats 14; the rest 1
              once
 
 What one unit takes is the slope between two sizes of a case, the rest is what it takes to begin. llvm-mca's model of
-the Cortex-M4 is asked about one round of the same inner loops; branches are added with P = 2. Not counted: wait states of instruction fetch, contention with DMA and the other ports of the SRAM,
-and interrupts but for their entry and exit (12 and 12 cycles, DDI 0439, 3.9), which are added to `packet_interrupt`.
+the Cortex-M4 is asked about one round of the same inner loops; branches are added with P = 2. Not counted: wait
+states of instruction fetch, contention with DMA and the other ports of the SRAM, and interrupts but for their entry
+and exit (12 and 12 cycles, DDI 0439, 3.9), which are added to `packet_interrupt`.
 """
 
 from __future__ import annotations
