@@ -113,7 +113,7 @@ def curves(values: NDArray[np.float64]) -> Chart:
 def shares(rows: dict[str, dict[str, float]], ends: dict[str, tuple[float, float]], unit: str) -> Chart:
     """A bar for each row, made of its parts, each part with one colour in all rows; a whisker from end to end."""
     names = list(dict.fromkeys(n for parts in rows.values() for n, v in parts.items() if v))
-    left, room = 150.0, WIDTH - 150.0 - 90.0
+    left, room = 150.0, WIDTH - 150.0 - 100.0
     top = max([sum(parts.values()) for parts in rows.values()] + [high for _, high in ends.values()] + [1e-12]) * 1.02
     marks: list[Markup] = []
     y = 6.0
@@ -127,7 +127,7 @@ def shares(rows: dict[str, dict[str, float]], ends: dict[str, tuple[float, float
                 x += wide
         total = sum(parts.values())
         last = max(x, left + room * ends.get(row, (0.0, 0.0))[1] / top)
-        marks += [label(left - 8, y + 15, row, "ax", "end"), label(last + 8, y + 15, f"{total:,.3g} {unit}")]
+        marks += [label(left - 8, y + 15, row, "ax", "end"), label(last + 8, y + 15, f"{compact(total)} {unit}")]
         if row in ends:
             a, b = (left + room * v / top for v in ends[row])
             marks += [line(a, y + 11, b, y + 11, "axis"), line(a, y + 6, a, y + 16, "axis"),

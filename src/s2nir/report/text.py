@@ -126,7 +126,9 @@ def shortest(t: dict[str, Any]) -> list[str]:
 
 def _energy(found: dict[str, Any]) -> list[str]:
     lines = ["energy, an estimate of one recording: value (lowest to highest)"]
-    lines += [f"  levels {name}: {ranged(e['joules'], 1e-3)} mJ, {ranged(e['watts'], 1e-3)} mW" for name, e in found.items()]
+    lines += [
+        f"  levels {n}: {ranged(e['joules'], 1e-3)} mJ, {ranged(e['watts'], 1e-3)} mW" for n, e in found.items()
+    ]
     held = found["automatic"]
     most = sorted((n for n, p in held["parts"].items() if p["value"]), key=lambda n: -held["parts"][n]["value"])
     lines.append("  automatic, by part: " + ", ".join(f"{n} {held['parts'][n]['value'] * 1e3:.3g} mJ" for n in most))
