@@ -115,6 +115,13 @@ def _row(what: str, published: float, estimate: Range, unit: str) -> dict[str, A
             "ratio": estimate.value / published, "inside": estimate.low <= published <= estimate.high}
 
 
+def line(row: dict[str, Any]) -> str:
+    """A row of the table."""
+    e = row["estimate"]
+    return (f"| {row['what']} | {row['published']:.4g} {row['unit']} | {e['value']:.4g} ({e['low']:.3g} to "
+            f"{e['high']:.3g}) | {row['ratio']:.2f} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
@@ -123,11 +130,9 @@ def main() -> None:
     print(*(f"assumed: {said}" for said in found["assumed"]), sep="\n")
     on = found["pes_on"]
     print(f"\nPEs on, from 2.010 J: {on['value']:.1f} ({on['high']:.1f} to {on['low']:.1f})\n")
-    print(f"| {'':34} | published | estimate (range) | ratio |\n|---|---|---|---|")
+    print("| | published | estimate (range) | ratio |\n|---|---|---|---|")
     for row in [*found["states"], *found["predicted"]]:
-        e = row["estimate"]
-        print(f"| {row['what']:34} | {row['published']:.4g} {row['unit']} | {e['value']:.4g} ({e['low']:.3g} to "
-              f"{e['high']:.3g}) | {row['ratio']:.2f} |")
+        print(line(row))
     print(f"\nnot explained: {found['not_explained']['what']}: {found['not_explained']['sum']}")
     if given.json:
         given.json.write_text(json.dumps(found, indent=1) + "\n")

@@ -51,6 +51,15 @@ def test_the_committed_figures_are_what_the_command_makes(bench):
     assert kept == json.loads(json.dumps(bench.anchors()))
 
 
+def test_the_page_has_the_anchors_and_what_they_assume(bench):
+    found, page = bench.anchors(), (ROOT / "docs" / "cost.md").read_text()
+    for row in [*found["states"], *found["predicted"]]:
+        assert bench.line(row) in page.splitlines()
+    assert found["not_explained"]["sum"] in page.replace("\n", " ")
+    for said in found["assumed"]:
+        assert said in page.replace("\n  ", " ")
+
+
 def test_coefficients_lie_in_their_ranges_and_unpublished_ones_are_wide():
     for c in EnergyCosts().all():
         assert 0 < c.low < c.value < c.high, c
