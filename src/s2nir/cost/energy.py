@@ -230,6 +230,7 @@ class EnergyModel:
             sent += np.bincount(owner, count, len(image.cores))
         ran = done.ran * (ticks / recording.ticks)
         all_ = np.stack([ran, done.packets.sum(axis=0), done.events])
+        costs = [Cycles(image, reading) for reading in Reading]
         found: dict[Level, Range] = {}
         for level in Level:
             if isinstance(self.mode, Fixed):
@@ -238,7 +239,6 @@ class EnergyModel:
             else:
                 share = done.high if level is Level.HIGH else all_ - done.high
                 sends = sent * (level is Level.LOW)
-            costs = [Cycles(image, reading) for reading in Reading]
             found[level] = Range(*(
                 float((c.still * share[0] + c.packet * share[1] + c.synapse * share[2] + c.sending * sends).sum())
                 for c in costs))
