@@ -31,7 +31,7 @@ class Cycles:
     >>> way = s2nir.Connect(source="in", target="a", rule=s2nir.rules.OneToOne(), weight=1.0)
     >>> graph = s2nir.build({"in": 2, "a": s2nir.Neurons(shape=2, tau=0.01, r=20.0)}, [way], dt=1e-3)
     >>> cycles = Cycles(s2nir.compile(s2nir.quantize(graph)))
-    >>> cycles.of_packet(0, words=3).item(), cycles.of_update(0).item()
+    >>> float(cycles.of_packet(1, words=3)), float(cycles.of_update(1))  # core 0 is the input's
     (311.0, 2095.0)
     """
 

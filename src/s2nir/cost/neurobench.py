@@ -104,9 +104,10 @@ def _connections(recording: Recording, place: NDArray[np.int64]) -> tuple[NDArra
     fanout = np.bincount(source, words * real, size).astype(np.float64)
     fanout += np.bincount(one[one_real & (s.one_weight[:alone] != 0)], minlength=size)
     conv = kernels(image)[core]
-    pairs = np.concatenate([np.stack([place[source], place[target]])[:, real & ~conv],
-                            np.stack([place[one], place[one_target]])[:, one_real]], axis=1)
-    joined = {(root[known[a].name], b) for a, b in np.unique(pairs, axis=1).T.tolist()}
+    rows = real & ~conv
+    pairs = np.unique(np.concatenate([place[source[rows]] * len(known) + place[target[rows]],
+                                      place[one[one_real]] * len(known) + place[one_target[one_real]]]))
+    joined = {(root[known[pair // len(known)].name], pair % len(known)) for pair in pairs.tolist()}
     possible = float(length[real & conv].sum()) + sum(float(image[a].size) * known[b].size for a, b in joined)
     there = float(fanout.sum())
     for p in known:
