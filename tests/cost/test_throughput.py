@@ -31,7 +31,8 @@ def by_hand(network, recording, b):
                np.pad(recording.spikes[q.source], [(0, 0), (0, recording.ticks - recording.steps), (0, 0)]))[b]
         heard = raw[:, rows > 0].sum(axis=1).astype(np.int64)
         assert (rows > 0).any()
-        cycles = 2000 + 60 * weight.shape[0] + 100 * raw.astype(np.int64).sum(axis=1) + 25 * (raw @ rows)
+        still = 2000 + 34 * weight.shape[0] + 9 * (-(-weight.shape[0] // 32) + 2)
+        cycles = still + 236 * raw.astype(np.int64).sum(axis=1) + 25 * (raw @ rows)
         found[q.target] = heard, cycles, raw.astype(np.int64).sum(axis=1)
     return found
 
@@ -104,7 +105,7 @@ def test_rates_are_means():
     rates = {"input": 0.5, "hidden": 0.25}
     t = throughput(image, rates, steps=20)
     first, second = (np.asarray(q.connection.weight) for q in network.projections)
-    cycles = [2000 + 60 * w.shape[0] + 100 * r * w.shape[1] + 25 * r * (w != 0).sum()
+    cycles = [2000 + 34 * w.shape[0] + 9 * 3 + 236 * r * w.shape[1] + 25 * r * (w != 0).sum()
               for w, r in ((first, 0.5), (second, 0.25))]
     assert t.core[2] == pytest.approx(max(cycles), rel=1e-12)
     assert t.arriving == pytest.approx(max(0.5 * 6, 0.25 * 9), rel=1e-12)

@@ -9,10 +9,10 @@ import pytest
 import s2nir
 from report.nets import readout, several, small, two_layers
 from report.nets import spikes as drive
-from s2nir.cost import synapses_per_core
+from s2nir.cost import synapses_per_core, work
 from s2nir.graph import synapses
 from s2nir.report import report
-from s2nir.report.activity import measure, spikes_of
+from s2nir.report.activity import spikes_of
 
 
 def test_the_text_is_the_same_every_time():
@@ -98,9 +98,12 @@ def test_cycles_are_the_applications_fields_by_hand():
                 fanout = np.bincount(synapses(q.connection)[0], minlength=sent.shape[2])
                 reach = d.recording.program.reach
                 heard = np.array([i in reach.cores(reach.of[n]) for n in d.recording.program.index[name]])
-                ticks += app.cycles_per_packet * (sent @ heard) + app.cycles_per_synapse * (sent @ fanout)
+                ticks += app.cycles.packet.value * (sent @ heard) + app.cycles.synapse.value * (sent @ fanout)
             assert len(p.cores) == 1
-            assert a.cycles[i] == app.cycles_base + app.cycles_per_neuron * p.size + ticks.max()
+            recorded = -(-p.size // 32) + 2
+            assert a.cycles[i] == app.cycles.tick(neurons=p.size, packets=0, words=0, recorded=recorded) + ticks.max()
+            b, t = np.unravel_index(int(ticks.argmax()), ticks.shape)
+            assert a.at[:, i].tolist() == [t, b]
 
 
 def test_ticks_over_the_fifo_and_overruns_are_counted_and_said():
@@ -192,7 +195,7 @@ def test_a_link_stays_a_link(tmp_path):
 def test_many_populations_stay_a_page_of_text():
     found = several().report
     assert len(str(found).splitlines()) < 200
-    assert measure(found.recording).packets.shape == (3, 41)
+    assert work(found.recording).packets.shape == (3, 41)
 
 
 def test_control_characters_do_not_reach_the_text():

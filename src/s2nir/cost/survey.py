@@ -285,11 +285,9 @@ class _Taken:
         self.sent = self.sizes * np.array([rates[s.member] for s in joined.slices])
         self.heard = np.bincount(joined.target, self.sent[joined.source], len(joined.slices))
         self.takes = np.array([a.name != "spike_list" for a in self.apps])
-        relay = np.array([a.name == "relay" for a in self.apps])
-        each = self._of("cycles_per_neuron") * ~relay
         self.budget = tick * self._of("clock_hz")
-        self.spent = self._of("cycles_base") + each * self.sizes + self._of("cycles_per_packet") * self.heard
-        self.spent = self.spent + self._of("cycles_per_synapse") * events * ~relay
+        self.spent = np.array([a.cycles.tick(*load) for a, *load in zip(
+            self.apps, self.sizes.tolist(), self.heard.tolist(), events.tolist(), strict=True)], np.float64)
         self.where: Mapping[Slice, tuple[Chip, int]] = {}
 
     def _of(self, name: str) -> NDArray[np.float64]:
@@ -322,7 +320,8 @@ class _Taken:
 
     def inputs(self, ticks: int | None) -> list[Resource | None]:
         """What an input core sends, against what its cycles are for, and the list that it sends from."""
-        most = (self.budget - self._of("cycles_base")) / self._of("cycles_per_packet")
+        base, each = (np.array([getattr(a.cycles, n).value for a in self.apps]) for n in ("base", "packet"))
+        most = (self.budget - base) / each
         found = [self._worst(INPUT, self.sent, most, ~self.takes)]
         each = 4 * (1 + self.sent)
         listed = self._worst(LIST, self.held + each * (ticks or 1), self._of("window"), ~self.takes)

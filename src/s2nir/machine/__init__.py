@@ -1,6 +1,8 @@
 """The machine: geometry, applications, and every number with its source."""
 
 from .applications import APPLICATIONS, CODES, RECORDS, WINDOW, Application, Word, record_bytes
+from .cycles import CYCLE_COEFFICIENTS, Coefficient, CycleCosts, Level, Range, Reading, Tag
+from .energy import CHIP_ASLEEP_W, CHIP_BUSY_W, CHIP_OFF_W, EnergyCosts
 from .faults import Faults
 from .spec import Chip, SpiNNaker2, floor_position
 from .spinnaker2 import (
@@ -26,7 +28,11 @@ from .topology import Topology
 
 __all__ = [
     "APPLICATIONS",
+    "CHIP_ASLEEP_W",
+    "CHIP_BUSY_W",
+    "CHIP_OFF_W",
     "CODES",
+    "CYCLE_COEFFICIENTS",
     "DRAM",
     "FIFO_PACKETS",
     "LINKS",
@@ -48,8 +54,15 @@ __all__ = [
     "WINDOW_OLD",
     "Application",
     "Chip",
+    "Coefficient",
+    "CycleCosts",
+    "EnergyCosts",
     "Faults",
+    "Level",
+    "Range",
+    "Reading",
     "SpiNNaker2",
+    "Tag",
     "Topology",
     "Word",
     "floor_position",

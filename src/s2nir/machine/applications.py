@@ -1,18 +1,31 @@
 """Neuron applications: what a core's program can hold, and the bytes and cycles that it takes.
 
 Bytes are published [P] (population table, rows, neurons, records) or ours [U] (convolution tables, core descriptor,
-relay). Cycles are estimates [U]: 25 per synaptic event is what 12 M events/s per core at 300 MHz leaves; the others are
-of the size that such loops have on a Cortex-M4F.
+relay). Cycles are estimates, each with its range and source in cycles.py.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ..arguments import Number, OneOf, Whole, settle
 from ..errors import MappingError
+from .cycles import (
+    NEURON_CURRENT,
+    NONE,
+    PACKET_CONV,
+    PACKET_DRAM,
+    PACKET_INPUT,
+    PACKET_RELAY,
+    PACKET_SLICE,
+    ROWS,
+    SYNAPSE_CONV,
+    SYNAPSE_SLICE,
+    CycleCosts,
+    with_drive,
+)
 from .spinnaker2 import CLOCK_HZ, FIFO_PACKETS, SRAM_DATA, WINDOW_NEW
 
 RECORDS = ("spikes", "voltages", "time")
@@ -40,6 +53,7 @@ class Application:
     window : bytes of data memory for tables, rows, kernels, neurons and records
     max_neurons : neurons per core
     activity : expected share of sources that spike in a tick, for the cycle and packet limits
+    cycles : what it takes, an estimate; clock_hz : cycles per second
     drive : whether its neurons have a Poisson drive
     """
 
@@ -50,7 +64,6 @@ class Application:
     drive: bool = False
     descriptor_bytes: ClassVar[int] = 64  # ours [U]
     drive_bytes: ClassVar[int] = 32  # ours [U], with 4 per entry of the law and 1 per neuron
-    cycles_per_draw: ClassVar[int] = 85  # [U] Philox4x32-10 for four neurons in 140, a search of the law in 50 each
     table_entry_bytes: ClassVar[int] = 12  # [P] per presynaptic neuron that reaches the core
     row_header_bytes: ClassVar[int] = 12  # [P]
     neuron_parameter_bytes: ClassVar[int] = 32  # [P]
@@ -62,17 +75,13 @@ class Application:
     fifo_packets: int = FIFO_PACKETS
     clock_hz: float = CLOCK_HZ
     activity: float = 0.02
-    cycles_base: int = 2_000  # [U]
-    cycles_per_packet: int = 100  # [U]
-    cycles_per_synapse: int = 25  # [U]
-    cycles_per_neuron: int = 60  # [U]
+    cycles: CycleCosts = ROWS
 
     def __post_init__(self) -> None:
-        cycles = dict.fromkeys([f.name for f in fields(self) if f.name.startswith("cycles")], Whole(what="cycles"))
         settle(
             self, MappingError, max_neurons=Whole(1, 1024), window=WINDOW, conv_entry_bytes=Whole(12, what="bytes"),
             conv_geometry_bytes=Whole(16, what="bytes"), fifo_packets=Whole(1), clock_hz=Number(0, above=True),
-            activity=Number(0), **cycles,
+            activity=Number(0),
         )
 
     @property
@@ -102,31 +111,42 @@ class Application:
     def driven(self) -> Application:
         """The same program with a Poisson drive, ours.
 
-        >>> LIF_DRAM.driven.name, LIF_DRAM.driven.cycles_per_neuron
-        ('lif_dram_poisson', 145)
+        >>> LIF_DRAM.driven.name, LIF_DRAM.driven.cycles.neuron.name
+        ('lif_dram_poisson', 'neuron, lif, with a drive')
         """
         if self.drive:
             return self
-        each = self.cycles_per_neuron + self.cycles_per_draw
-        return replace(self, name=f"{self.name}_poisson", drive=True, cycles_per_neuron=each)
+        cycles = replace(self.cycles, neuron=with_drive(self.cycles.neuron))
+        return replace(self, name=f"{self.name}_poisson", drive=True, cycles=cycles)
 
     def with_window(self, window: int) -> Application:
         """The same program with another data window, bytes."""
         return replace(self, window=window)
 
 
+_CURRENT = CycleCosts(neuron=NEURON_CURRENT)
+_CONV = CycleCosts(packet=PACKET_CONV, synapse=SYNAPSE_CONV)
+_COMPACT = CycleCosts(packet=PACKET_SLICE, synapse=SYNAPSE_SLICE)
+_DRAM = CycleCosts(packet=PACKET_DRAM, synapse=SYNAPSE_SLICE)
+
 LIF = Application(name="lif", word=Word.DELAY)
 LIF_NO_DELAY = Application(name="lif_no_delay")
-LIF_CURR_EXP = Application(name="lif_curr_exp", word=Word.DELAY)
-LIF_CURR_EXP_NO_DELAY = Application(name="lif_curr_exp_no_delay")
-LIF_CONV2D = Application(name="lif_conv2d", max_neurons=256)  # [P] cap used for the NIR paper's first layers
-LIF_CURR_EXP_CONV2D = Application(name="lif_curr_exp_conv2d", max_neurons=256)  # ours
-LIF_COMPACT = Application(name="lif_compact", word=Word.COMPACT)  # ours, as the next three
-LIF_DRAM = Application(name="lif_dram", word=Word.DRAM)
-LIF_CURR_EXP_COMPACT = Application(name="lif_curr_exp_compact", word=Word.COMPACT)
-LIF_CURR_EXP_DRAM = Application(name="lif_curr_exp_dram", word=Word.DRAM)
-RELAY = Application(name="relay", max_neurons=1024)  # ours: passes packets on, one tick later
-SPIKE_LIST = Application(name="spike_list", max_neurons=1024)  # ours: sends the input, 4 B per spike and per tick
+LIF_CURR_EXP = Application(name="lif_curr_exp", word=Word.DELAY, cycles=_CURRENT)
+LIF_CURR_EXP_NO_DELAY = Application(name="lif_curr_exp_no_delay", cycles=_CURRENT)
+LIF_CONV2D = Application(name="lif_conv2d", max_neurons=256, cycles=_CONV)  # [P] cap of the NIR paper's first layers
+LIF_CURR_EXP_CONV2D = Application(
+    name="lif_curr_exp_conv2d", max_neurons=256, cycles=replace(_CONV, neuron=NEURON_CURRENT))  # ours
+LIF_COMPACT = Application(name="lif_compact", word=Word.COMPACT, cycles=_COMPACT)  # ours, as the next three
+LIF_DRAM = Application(name="lif_dram", word=Word.DRAM, cycles=_DRAM)
+LIF_CURR_EXP_COMPACT = Application(
+    name="lif_curr_exp_compact", word=Word.COMPACT, cycles=replace(_COMPACT, neuron=NEURON_CURRENT))
+LIF_CURR_EXP_DRAM = Application(
+    name="lif_curr_exp_dram", word=Word.DRAM, cycles=replace(_DRAM, neuron=NEURON_CURRENT))
+RELAY = Application(  # ours: passes packets on, one tick later
+    name="relay", max_neurons=1024, cycles=CycleCosts(packet=PACKET_RELAY, synapse=NONE, neuron=NONE, record=NONE))
+SPIKE_LIST = Application(  # ours: sends the input, 4 B per spike and per tick
+    name="spike_list", max_neurons=1024,
+    cycles=CycleCosts(packet=PACKET_INPUT, synapse=NONE, neuron=NONE, record=NONE))
 
 _ALL = (LIF, LIF_NO_DELAY, LIF_CURR_EXP, LIF_CURR_EXP_NO_DELAY, LIF_CONV2D, LIF_CURR_EXP_CONV2D, RELAY, SPIKE_LIST,
         LIF_COMPACT, LIF_DRAM, LIF_CURR_EXP_COMPACT, LIF_CURR_EXP_DRAM)

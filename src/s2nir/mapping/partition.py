@@ -215,11 +215,7 @@ class Cost:
                 packets[i] += heard
                 events[i] += s.size * c_in * kh * kw / (c.stride[0] * c.stride[1])
         load = app.activity
-        cycles = (
-            app.cycles_base
-            + app.cycles_per_neuron * sizes
-            + load * (app.cycles_per_packet * packets + app.cycles_per_synapse * events)
-        )
+        cycles = app.cycles.tick(sizes, load * packets, load * events)
         return held, cycles, load * packets
 
     def _ruled(self, s: Slice) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from .svg import compact, element, hue, label, line, picture, short, steps_path, ticks
+from .svg import compact, element, hue, label, line, picture, short, steps_path, ticks, title
 
 WIDTH, LEFT, RIGHT = 1080.0, 64.0, 14.0
 PLOT = WIDTH - LEFT - RIGHT
@@ -108,6 +108,36 @@ def curves(values: NDArray[np.float64]) -> Chart:
     if wide > 1:
         said.append(f"Each column is the mean of {wide} steps.")
     return Chart(svg=picture(WIDTH, base + 34, parts, f"membranes of {neurons} neurons"), said=" ".join(said))
+
+
+def shares(rows: dict[str, dict[str, float]], ends: dict[str, tuple[float, float]], unit: str) -> Chart:
+    """A bar for each row, made of its parts, each part with one colour in all rows; a whisker from end to end."""
+    names = list(dict.fromkeys(n for parts in rows.values() for n, v in parts.items() if v))
+    left, room = 150.0, WIDTH - 150.0 - 100.0
+    top = max([sum(parts.values()) for parts in rows.values()] + [high for _, high in ends.values()] + [1e-12]) * 1.02
+    marks: list[Markup] = []
+    y = 6.0
+    for row, parts in rows.items():
+        x = left
+        for name, value in parts.items():
+            if value:
+                wide = room * value / top
+                marks.append(element("rect", title(f"{name}: {value:,.3g} {unit}"), x=x, y=y, width=wide, height=22,
+                                     class_=f"k{hue(names.index(name))}"))
+                x += wide
+        total = sum(parts.values())
+        last = max(x, left + room * ends.get(row, (0.0, 0.0))[1] / top)
+        marks += [label(left - 8, y + 15, row, "ax", "end"), label(last + 8, y + 15, f"{compact(total)} {unit}")]
+        if row in ends:
+            a, b = (left + room * v / top for v in ends[row])
+            marks += [line(a, y + 11, b, y + 11, "axis"), line(a, y + 6, a, y + 16, "axis"),
+                      line(b, y + 6, b, y + 16, "axis")]
+        y += 30
+    x = left
+    for k, name in enumerate(names):
+        marks += [element("rect", x=x, y=y + 4, width=10, height=10, class_=f"k{hue(k)}"), label(x + 15, y + 13, name)]
+        x += 34 + 6.6 * len(name)
+    return Chart(svg=picture(WIDTH, y + 22, marks, f"{unit} by part"))
 
 
 def stretch(values: NDArray[np.float64], of: object) -> tuple[NDArray[np.float64], int]:

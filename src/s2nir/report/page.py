@@ -10,12 +10,12 @@ from markupsafe import Markup
 
 from ..machine import PES
 from .activity import spikes_of
-from .charts import Chart, curves, over_time, raster
+from .charts import Chart, curves, over_time, raster, shares
 from .floorplan import Cell, floorplan
 from .mesh import CHIPS as DRAWN
 from .mesh import mesh
 from .svg import compact, hue, letters
-from .text import SHOWN, between, count, decisions, printable
+from .text import SHOWN, between, count, decisions, printable, ranged, shortest
 
 if TYPE_CHECKING:
     from .summary import Report
@@ -33,7 +33,7 @@ def page(report: Report) -> str:
     )
     sheet.filters |= {
         "compact": compact, "bytes": _bytes, "thousands": lambda v: f"{v:,}", "safe_name": printable,
-        "core_ticks": lambda n: count(n, "core tick"),
+        "core_ticks": lambda n: count(n, "core tick"), "ranged": ranged,
     }
     return sheet.get_template("report.html.j2").render(_context(report))
 
@@ -70,6 +70,9 @@ def _context(report: Report) -> dict[str, Any]:
             report.activity.busiest_cycles, facts["time"]["cycles_per_tick"],
             f"tick of {facts['time']['cycles_per_tick']:,.0f} cycles", "cycles",
         ),
+        "shortest": shortest(facts["time"]),
+        "tick_parts": _tick_parts(facts["time"]),
+        "energy_parts": _energy_parts(facts["energy"]),
         "rasters": _rasters(report, place),
         "unrastered": max(0, len(facts["populations"]) - RASTERS),
         "readouts": _readouts(report),
@@ -133,8 +136,20 @@ def _heat(facts: dict[str, Any], chip: tuple[int, int], dead: dict[int, Cell], u
 
 def _rasters(report: Report, place: dict[str, int]) -> list[tuple[str, Chart]]:
     r = report.recording
-    names = [p.name for p in r.image.populations if p.name in report.activity.spikes][:RASTERS]
+    names = [p.name for p in r.image.populations if p.name in report.spikes][:RASTERS]
     return [(n, raster(place[n], r.steps, r.image[n].size, spikes_of(r, n, 0))) for n in names]
+
+
+def _tick_parts(time: dict[str, Any]) -> Chart:
+    """Where the busiest tick of the busiest core goes."""
+    return shares({f"busiest tick, PE {time['core']['pe']}": time["parts"]}, {}, "cycles")
+
+
+def _energy_parts(found: dict[str, Any]) -> Chart:
+    """Millijoules of one recording, by mode and by what they are for."""
+    rows = {mode: {n: 1e3 * p["value"] for n, p in e["parts"].items() if p["value"]} for mode, e in found.items()}
+    ends = {mode: (1e3 * e["joules"]["low"], 1e3 * e["joules"]["high"]) for mode, e in found.items()}
+    return shares(rows, ends, "mJ")
 
 
 def _readouts(report: Report) -> list[tuple[str, Chart]]:

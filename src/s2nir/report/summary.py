@@ -13,20 +13,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cost import Traffic
+from ..cost import (
+    AUTOMATIC,
+    HIGH,
+    LOW,
+    Energy,
+    EnergyModel,
+    Mode,
+    NeuroBench,
+    Timing,
+    Traffic,
+    Work,
+    neurobench,
+    timing,
+    work,
+)
 from ..cost import traffic as measure_traffic
 from ..emulate import Recording
 from ..errors import S2NirError, needs
 from ..files import write_whole
 from ..machine import FIFO_PACKETS
-from .activity import Activity, measure
+from .activity import spikes_by_population
 from .fidelity import Fidelity
 
 SCHEMA = 1
 CYCLES_SOURCE = (
-    "an estimate [U]: cycles per packet, synaptic event and neuron are not published; "
-    "25 per synaptic event is what 12 M events/s per core at 300 MHz leaves, the others are of the size of such loops"
+    "an estimate [U]: what programs take is not published; 25 per synaptic event is what 12 M events/s per core at "
+    "300 MHz leaves, the others are counted in equivalent C for a Cortex-M4F; docs/cost.md has each with its range"
 )
+MODES: dict[str, Mode] = {"low": LOW, "high": HIGH, "automatic": AUTOMATIC}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,14 +59,35 @@ class Report:
         return f"<Report on {self.recording!r}>"
 
     @cached_property
-    def activity(self) -> Activity:
-        """Sums over the recording."""
-        return measure(self.recording)
+    def activity(self) -> Work:
+        """What each core did."""
+        return work(self.recording)
+
+    @cached_property
+    def spikes(self) -> dict[str, NDArray[np.int64]]:
+        """Spikes of each recording, by population."""
+        return spikes_by_population(self.recording)
 
     @cached_property
     def traffic(self) -> Traffic:
         """Packets on cores, routers and links."""
         return measure_traffic(self.recording)
+
+    @cached_property
+    def timing(self) -> Timing:
+        """The shortest safe tick, an estimate."""
+        return timing(self.recording, self.activity, self.traffic)
+
+    @cached_property
+    def energy(self) -> dict[str, Energy]:
+        """Joules of one recording with PEs always low, always high, and automatic: estimates. Other assumptions are
+        parameters of `s2nir.cost.EnergyModel`."""
+        return {n: EnergyModel(mode=m)(self.recording, self.activity) for n, m in MODES.items()}
+
+    @cached_property
+    def neurobench(self) -> NeuroBench:
+        """NeuroBench's metrics."""
+        return neurobench(self.recording)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with a schema version; no value is infinite or NaN."""
@@ -70,9 +106,11 @@ class Report:
                 "rounds": -(-r.batch // image.copies), "inferences_per_round": min(image.copies, r.batch),
             },
             "fit": _fit(r),
-            "populations": _populations(r, self.activity),
+            "populations": _populations(r, self.spikes),
             "traffic": _traffic(r, self.activity, self.traffic),
-            "time": _time(r, self.activity),
+            "time": _time(r, self.activity) | self.timing.to_dict(),
+            "energy": {n: e.to_dict() for n, e in self.energy.items()},
+            "neurobench": self.neurobench.to_dict(),
             "saturations": r.saturations,
             "headroom": {"max_count": image.max_count, "proven": "at compile: no int32 input slot overflows"},
             "decisions": {o: r.decisions(n).tolist() for o, n in image.outputs.items() if image[n].spikes},
@@ -156,12 +194,12 @@ def _fit(r: Recording) -> dict[str, Any]:
     }
 
 
-def _populations(r: Recording, a: Activity) -> list[dict[str, Any]]:
+def _populations(r: Recording, found: dict[str, NDArray[np.int64]]) -> list[dict[str, Any]]:
     rows = []
     for p in r.image.populations:
-        if p.name not in a.spikes:
+        if p.name not in found:
             continue
-        spikes = a.spikes[p.name]
+        spikes = found[p.name]
         rate = float(spikes.sum()) / (r.batch * r.steps * p.size)
         rows.append({
             "population": p.name, "kind": p.kind, "neurons": p.size, "spikes": int(spikes.sum()),
@@ -171,7 +209,7 @@ def _populations(r: Recording, a: Activity) -> list[dict[str, Any]]:
     return rows
 
 
-def _traffic(r: Recording, a: Activity, t: Traffic) -> dict[str, Any]:
+def _traffic(r: Recording, a: Work, t: Traffic) -> dict[str, Any]:
     image, worst = r.image, t.to_dict()
     each, n = image.cores_per_copy, image.copies
     owner = {i: p for p in image.populations for i in p.cores}
@@ -202,19 +240,17 @@ def _traffic(r: Recording, a: Activity, t: Traffic) -> dict[str, Any]:
     }
 
 
-def _mean_packets(a: Activity, each: int, copies: int) -> NDArray[np.float64]:
+def _mean_packets(a: Work, each: int, copies: int) -> NDArray[np.float64]:
     """float64 (cores), packets that arrive per recording that a core's copy ran; `each` cores a copy."""
     of = np.bincount(np.arange(a.packets.shape[0]) % copies, minlength=copies)
     return np.asarray(a.packets.sum(axis=0) / np.maximum(np.repeat(of, each), 1), np.float64)
 
 
-def _time(r: Recording, a: Activity) -> dict[str, Any]:
+def _time(r: Recording, a: Work) -> dict[str, Any]:
     image = r.image
-    worst = int(a.cycles.argmax()) if a.cycles.size else 0
     return {
         "source": CYCLES_SOURCE,
         "cycles_worst_tick": float(a.cycles.max(initial=0)),
-        "core": {"chip": list(image.cores[worst].chip), "pe": image.cores[worst].pe} if image.cores else None,
         "cycles_per_tick": float(a.budget.min(initial=math.inf)) if a.budget.size else 0.0,
         "ticks_overrun": int(a.overruns.sum()),
         "slower_than_model": None if image.dt is None else image.tick / image.dt,

@@ -37,6 +37,8 @@ def text(facts: dict[str, Any], fidelity: Fidelity | None) -> str:
         *(f"  {row}" for row in activity_table(facts["populations"])),
         *_traffic(facts["traffic"]),
         *_time(facts["time"]),
+        *_energy(facts["energy"]),
+        *_neurobench(facts["neurobench"]),
         *_numbers(facts),
     ]
     if fidelity is not None:
@@ -98,15 +100,59 @@ def _ticks(found: dict[str, Any]) -> str:
 
 
 def _time(t: dict[str, Any]) -> list[str]:
-    where = f" (PE {t['core']['pe']})" if t["core"] else ""
     over, slower = t["ticks_overrun"], t["slower_than_model"]
     return [
         "time",
-        f"  worst tick of the worst core: {t['cycles_worst_tick']:,.0f} of {t['cycles_per_tick']:,.0f} cycles{where}",
+        f"  worst tick of the worst core: {t['cycles_worst_tick']:,.0f} of {t['cycles_per_tick']:,.0f} cycles (PE "
+        f"{t['core']['pe']})",
         f"  {count(over, 'core tick')} overrun" if over else "  no tick overruns",
         *([] if slower in (None, 1.0) else [f"  a tick takes {slower:g} times as long as a step of the model lasts"]),
-        f"  {t['source']}",
+        *(f"  {line}" for line in shortest(t)),
+        f"  cycles are {t['source']}",
     ]
+
+
+def shortest(t: dict[str, Any]) -> list[str]:
+    """The shortest safe tick, and how fast that is."""
+    tick, fast = t["shortest_tick_s"], t["real_time"]
+    by = "the worst core" if t["limit"] == "cycles" else "the worst link"
+    lines = [f"shortest safe tick: {ranged(tick, 1e-6)} us, set by {by} (estimate)"]
+    if t["lost"]:
+        lines.append("packets that the FIFO cannot hold are lost at any tick")
+    if fast is not None:
+        lines.append(f"that is {ranged(fast)} times real time")
+    return lines
+
+
+def _energy(found: dict[str, Any]) -> list[str]:
+    lines = ["energy, an estimate of one recording: value (lowest to highest)"]
+    lines += [
+        f"  levels {n}: {ranged(e['joules'], 1e-3)} mJ, {ranged(e['watts'], 1e-3)} mW" for n, e in found.items()
+    ]
+    held = found["automatic"]
+    most = sorted((n for n, p in held["parts"].items() if p["value"]), key=lambda n: -held["parts"][n]["value"])
+    lines.append("  automatic, by part: " + ", ".join(f"{n} {held['parts'][n]['value'] * 1e3:.3g} mJ" for n in most))
+    return lines + [f"  assumed: {said}" for said in held["assumed"]]
+
+
+def _neurobench(n: dict[str, Any]) -> list[str]:
+    return [
+        "NeuroBench metrics (arXiv 2304.04640)",
+        f"  footprint {n['footprint_bytes']:,} bytes, connection sparsity {n['connection_sparsity']:.4f}, activation "
+        f"sparsity {n['activation_sparsity']:.6f}",
+        f"  synaptic operations per recording: {n['effective_acs']:,.1f} effective ACs, {n['effective_macs']:,.1f} "
+        f"effective MACs, {n['dense']:,.0f} dense",
+    ]
+
+
+def ranged(found: dict[str, float], unit: float = 1.0) -> str:
+    """A value with its range.
+
+    >>> ranged({"value": 0.0021, "low": 0.001, "high": 0.0045}, 1e-3)
+    '2.1 (1 to 4.5)'
+    """
+    value, low, high = (f"{found[name] / unit:,.3g}" for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def _numbers(facts: dict[str, Any]) -> list[str]:
