@@ -68,5 +68,5 @@ def edited(path, change):
     np.savez(file, **arrays)
     path.with_suffix(".npz").write_bytes(file.getvalue())
     text = path.read_text()
-    old = text[text.index('SHA256 = ') :].split("'")[3]
+    old = text[text.index('SHA256 = ') :].split("'")[1]
     path.write_text(text.replace(old, hashlib.sha256(file.getvalue()).hexdigest()))

@@ -18,19 +18,21 @@ from strategies import nir_graphs
 PAGE = (Path(__file__).parents[2] / "docs" / "boards.md").read_text()
 RULES = set(re.findall(r"^### (\S+)$", PAGE, re.MULTILINE))
 schemes = st.sampled_from([
-    dict(), dict(bits="s4"), dict(bits=3, per="population"), dict(bias="membrane"), dict(bits="s4", bias="membrane"),
+    dict(), dict(bits="s4"), dict(bits=3, per="population"), dict(per="population", rounding="toward_zero"),
 ])
 
 
 def go_with(examples, ended):
     @settings(max_examples=examples, deadline=None, derandomize=True, database=None,
               suppress_health_check=list(HealthCheck))
-    @given(drawn=nir_graphs(faults=0), scheme=schemes, onset=st.sampled_from(["board", "board", "aligned"]),
+    @given(drawn=nir_graphs(faults=0), scheme=schemes, onset=st.sampled_from(["board", "aligned"]),
            friendly=st.booleans(), seed=st.integers(0, 2**16))
     def go(drawn, scheme, onset, friendly, seed):
         network, arguments = drawn
         if friendly:  # what a board does
-            arguments = arguments | {"compare": ">=", "reset_late": False}
+            reset = "subtract" if arguments["reset"] == "none" else arguments["reset"]
+            arguments = arguments | {"compare": ">=", "reset_late": False, "reset": reset}
+            scheme, onset = scheme | {"bias": "membrane"}, "board"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", s2nir.S2NirWarning)
             try:

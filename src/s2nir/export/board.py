@@ -16,7 +16,7 @@ from ..events import to_counts
 from ..mapping import MachineImage, PopulationInfo
 from .caps import capped
 from .network import BoardNetwork, BoardPopulation, BoardProjection
-from .neurons import RELAY, cells, descriptors, model, parameters, refuse_image, refuse_neurons
+from .neurons import RELAY, cells, current_based, descriptors, model, parameters, refuse_image, refuse_neurons
 from .script import write
 from .wires import convolution, lists, synapses
 
@@ -111,14 +111,16 @@ def _projections(
     A source that sends n packets in a tick is n sources: what a board does with two packets of one key in a tick is
     not known.
     """
-    found, often = synapses(image, program(image)), dict(times)
+    ready, often = program(image), dict(times)
+    found = synapses(image, ready)
     for p in image.populations:  # relays stand behind what they pass on
         before = [pre for pre, post in found if post == p.name]
         often.setdefault(p.name, often[before[0]] if p.kind == "relay" and before else 1)
     projections = []
     for p in image.populations:
         into = {pair: columns for pair, columns in found.items() if pair[1] == p.name}
-        conv = convolution(image, p, into, often) if p.kind == "neurons" else None
+        plain = p.kind == "neurons" and not current_based(ready, p)  # as lif_conv2d's neurons are
+        conv = convolution(image, p, into, often) if plain else None
         if conv is not None:
             projections.append(conv)
             continue

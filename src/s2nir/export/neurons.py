@@ -74,6 +74,11 @@ def cells(ready: Program, p: PopulationInfo) -> Cells:
                  syn_decay=n.syn_decay[mine], bias=n.bias[mine], flags=int(flags[0]))
 
 
+def current_based(ready: Program, p: PopulationInfo) -> bool:
+    """Whether its neurons have a synaptic current."""
+    return bool(ready.neurons.flags[ready.index[p.name][0]] & CURRENT_BASED)
+
+
 def refuse_image(image: MachineImage) -> None:
     """Refuse what holds for all of an image.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def write(network: BoardNetwork, target: Path) -> None:
         where there is no folder, or no file may stand there.
     """
     beside = target.with_suffix(".npz")
-    text, data = script(network, beside.name)
+    text, data = script(network, target.name, beside.name)
 
     def both(f: Any) -> None:
         f.write(text.encode())
@@ -36,8 +37,8 @@ def write(network: BoardNetwork, target: Path) -> None:
     write_whole(target, both)
 
 
-def script(network: BoardNetwork, beside: str) -> tuple[str, bytes]:
-    """Text of the script, and content of the .npz that it reads, named `beside`."""
+def script(network: BoardNetwork, name: str, beside: str) -> tuple[str, bytes]:
+    """Text of the script of a name, and content of the .npz that it reads, named `beside`."""
     arrays: dict[str, NDArray[Any]] = {}
     populations: list[str] = []
     projections: list[str] = []
@@ -59,7 +60,7 @@ def script(network: BoardNetwork, beside: str) -> tuple[str, bytes]:
         "SHA256": repr(hashlib.sha256(data).hexdigest()), "TICKS": str(network.ticks), "TICK": repr(network.tick),
         "CORES": str(network.cores), "CHIP": str(USABLE_PES), "POPULATIONS": _indented(populations, 4),
         "PROJECTIONS": _indented(projections, 4), "COMPARED": _indented(compared, 8),
-        "NAME": repr(f"image {network.image[:12]}"),
+        "SCRIPT": name.encode("unicode_escape").decode().replace('"', "'"), "NAME": repr(f"image {network.image[:12]}"),
         "CAPS": "".join(f"# {line.encode('unicode_escape').decode()}\n" for line in caps),
     }
     return re.sub("@([A-Z0-9]+)@", lambda m: parts[m[1]], TEMPLATE.read_text()), data
@@ -67,6 +68,16 @@ def script(network: BoardNetwork, beside: str) -> tuple[str, bytes]:
 
 def _indented(lines: list[str], by: int) -> str:
     return "\n".join(" " * by + line for line in lines)
+
+
+def _wrapped(items: list[str]) -> str:
+    """A dict of such items, in lines of a width to read."""
+    whole = ", ".join(items)
+    if len(whole) < 90:
+        return "{" + whole + "}"
+    lines = textwrap.wrap(", ".join(i.replace(" ", "\0") for i in items) + ",", 100, break_long_words=False,
+                          break_on_hyphens=False)
+    return "\n".join(["{", *("        " + line.replace("\0", " ") for line in lines), "    }"])
 
 
 def _population(p: BoardPopulation, key: str, arrays: dict[str, NDArray[Any]]) -> list[str]:
@@ -82,12 +93,12 @@ def _population(p: BoardPopulation, key: str, arrays: dict[str, NDArray[Any]]) -
             else:
                 value = repr(value)
             values.append(f'"{name}": {value}')
-        params = "{" + ", ".join(values) + "}"
+        params = _wrapped(values)
     record = f", record={list(p.record)!r}" if p.record else ""
     return [
         f"p[{p.name!r}] = snn.Population(",
         f"    size={p.size}, neuron_model={p.model!r}, name={p.name!r}{record},",
-        f"    params={params},",
+        *f"    params={params},".splitlines(),
         ")",
         f"p[{p.name!r}].set_max_atoms_per_core({p.cap})",
     ]
@@ -99,7 +110,7 @@ def _projection(q: BoardProjection, key: str, arrays: dict[str, NDArray[Any]]) -
         return [
             "net.add(snn.Conv2DProjection(",
             f"    p[{q.pre!r}], p[{q.post!r}], data[\"{key}\"],",
-            f"    {dict(q.geometry)!r},",
+            *f"    {_wrapped([f'{k!r}: {v}' for k, v in q.geometry.items()])},".splitlines(),
             "))",
         ]
     return [f"net.add(snn.Projection(pre=p[{q.pre!r}], post=p[{q.post!r}], connections=data[\"{key}\"].tolist()))"]
