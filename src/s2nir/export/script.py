@@ -34,7 +34,13 @@ def write(network: BoardNetwork, target: Path) -> None:
         f.write(text.encode())
         write_whole(beside, lambda g: g.write(data))
 
-    write_whole(target, both)
+    before = beside.exists()
+    try:
+        write_whole(target, both)
+    except BaseException:
+        if not before:  # data that were there are now those of another script, which the old one says
+            beside.unlink(missing_ok=True)
+        raise
 
 
 def script(network: BoardNetwork, name: str, beside: str) -> tuple[str, bytes]:
