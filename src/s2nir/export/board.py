@@ -16,7 +16,7 @@ from ..events import to_counts
 from ..mapping import MachineImage, PopulationInfo
 from .caps import capped
 from .network import BoardNetwork, BoardPopulation, BoardProjection
-from .neurons import RELAY, cells, current_based, descriptors, model, parameters, refuse_image, refuse_neurons
+from .neurons import RELAY, Cells, cells, current_based, descriptors, model, parameters, refuse_image, refuse_neurons
 from .script import write
 from .wires import convolution, lists, synapses
 
@@ -58,6 +58,10 @@ def board_network(
 ) -> BoardNetwork:
     """The network that a script builds, without writing it; arguments as `export_py_spinnaker2` has them."""
     refuse_image(image)
+    ready = program(image)
+    neurons = {p.name: cells(ready, p) for p in image.populations if p.kind == "neurons"}
+    for name, found in neurons.items():
+        refuse_neurons(image[name], found, descriptors(image, image[name]))
     counts = _one(image, spikes, recording)
     watched = _recorded(image, record)
     readouts = {n: ("voltages",) for n in watched if not image[n].spikes}
@@ -66,7 +70,9 @@ def board_network(
     projections, times = _projections(image, times)
     convolves = {q.post for q in projections if q.is_conv}
     populations = [
-        _population(image, p, times[p.name], p.name in convolves, counts, p.name in watched) for p in image.populations
+        _population(image, p, times[p.name], neurons.get(p.name), p.name in convolves, counts.get(p.name),
+                    p.name in watched)
+        for p in image.populations
     ]
     window = min(c.window for c in image.cores)
     return BoardNetwork(
@@ -131,20 +137,18 @@ def _projections(
 
 
 def _population(
-    image: MachineImage, p: PopulationInfo, times: int, convolves: bool, counts: Mapping[str, NDArray[Any]],
+    image: MachineImage, p: PopulationInfo, times: int, c: Cells | None, convolves: bool, counts: NDArray[Any] | None,
     watched: bool,
 ) -> BoardPopulation:
     form = descriptors(image, p)
     largest = max(d.neurons for d in form)
     size = p.size * times
-    if p.kind == "input":
+    if counts is not None:
         return BoardPopulation(name=p.name, size=size, model="spike_list", kind=p.kind, cap=largest, largest=largest,
-                               sent=_sent(counts[p.name], times))
-    if p.kind == "relay":
+                               sent=_sent(counts, times))
+    if c is None:
         return BoardPopulation(name=p.name, size=size, model="lif_no_delay", kind=p.kind, cap=largest, largest=largest,
                                params=RELAY)
-    c = cells(program(image), p)
-    refuse_neurons(p, c, form)
     seen = ("spikes" if c.spikes else "v",) if watched else ()
     return BoardPopulation(name=p.name, size=size, model=model(c, form, convolves), kind=p.kind, cap=largest,
                            largest=largest, params=parameters(c), record=seen)
