@@ -1,7 +1,9 @@
 """Networks of our own on the stand-in: delays, relays, packets, loops, readouts, resets, convolutions, caps."""
 
+import runpy
 import warnings
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +13,11 @@ from hypothesis import strategies as st
 import s2nir
 from export.board import alike
 from quantize.networks import GREATER_EQUAL, conv, cuba, dense, graph, lif, one_layer, readout, source, sparse
+from s2nir.export.caps import held
+from s2nir.export.stand_in import stand_in
+from s2nir.export.stand_in.hardware import taken
 from s2nir.graph import Pool, Reset
+from s2nir.mapping import regions
 
 R = np.random.default_rng(5)
 
@@ -123,6 +129,8 @@ def test_membranes_that_do_not_outlive_their_tick_need_no_reset():
     assert {p.name: p.params for p in found.populations}["a"]["reset"] == "reset_to_v_reset"
     g = one_layer(weights(5, 6), decay=0.0, compare=s2nir.graph.Compare.GREATER)
     alike(compiled(g), drawn((6,)))
+    held = cuba("a", (5,), decay=0.0, refractory=2, reset=Reset.NONE)
+    assert len(alike(compiled(one_layer(weights(5, 6), held)), drawn((6,))).spikes["a"]) > 20
 
 
 def test_a_loop_through_two_populations():
@@ -137,6 +145,43 @@ def test_caps_are_the_slices_of_the_image():
     found = {p.name: p for p in alike(image, drawn((30,))).populations}
     assert found["a"].cap == max(r["neurons_per_core"] for r in image.fit() if r["population"] == "a") == 30
     assert found["a"].cores == len(image["a"].cores) == 4
+
+
+def test_caps_stay_within_what_is_published():
+    g = one_layer(weights(256, 600) / 9, compare=GREATER_EQUAL)
+    app = s2nir.machine.Application(name="lif_no_delay", max_neurons=1024, window=98_304)
+    found = {p.name: p for p in alike(compiled(g, application=app), drawn((600,), 5, rate=0.05)).populations}
+    assert (found["in"].cap, found["in"].largest) == (250, 600)
+    assert max(found["a"].cap, 250) == 250
+
+
+COUNTED = {
+    "rows": (lambda: chain(), (6,)), "delay words": (lambda: chain(s2nir.PTQ(bits="s4")), (6,)),
+    "kernels": (lambda: compiled(convolved()), (2, 8, 8)),
+    "kernels of tiles": (lambda: compiled(convolved(), partition=s2nir.Partition(share=0.2)), (2, 8, 8)),
+}
+
+
+def convolved():
+    """A convolution, and one behind it that comes first by name."""
+    out = (3, 8, 8)
+    return graph([source((2, 8, 8)), at("b", out), at("a", (5, 8, 8))],
+                 [conv("in", "b", weights(3, 2, 3, 3), (2, 8, 8), out, padding=(1, 1)),
+                  conv("b", "a", weights(5, 3, 3, 3), out, (5, 8, 8), padding=(1, 1))])
+
+
+@pytest.mark.parametrize("case", COUNTED)
+def test_bytes_are_counted_as_the_stand_in_counts_them(case, tmp_path):
+    make, shape = COUNTED[case]
+    image = make()
+    found = image.export_py_spinnaker2(tmp_path / "run.py", drawn(shape, 20, rate=0.1))
+    with stand_in() as s2, np.load(tmp_path / "run.npz") as data:
+        net, populations = runpy.run_path(str(tmp_path / "run.py"), run_name="script")["network"](s2.snn, data)
+    sizes, caps = ({p.name: getattr(p, what) for p in found.populations} for what in ("size", "cap"))
+    for p in found.populations:
+        into = [q for q in found.projections if q.post == p.name]
+        assert held(p, p.cap, into, caps, sizes, found.ticks + 1).tolist() == taken(
+            populations[p.name], net, found.ticks + 1), p.name
 
 
 def test_caps_shrink_where_records_ask_for_it():
@@ -206,12 +251,30 @@ def test_a_convolution_with_company_is_a_list():
     assert [q.is_conv for q in found.projections] == [False, False]
 
 
+def bands():
+    """A convolution over cores of a row of pixels each: those at a rim leave out taps that meet padding alone."""
+    g = graph([source((1, 6, 6)), at("a", (1, 6, 6))],
+              [conv("in", "a", weights(1, 1, 5, 5), (1, 6, 6), (1, 6, 6), padding=(2, 2))])
+    return compiled(g, partition=s2nir.Partition(share=1 / 6))
+
+
 def test_a_convolution_over_several_cores_keeps_its_kernel():
-    """Tiles that lie at a rim leave out taps; together they have them all."""
-    out = (3, 8, 8)
-    g = graph([source((2, 8, 8)), at("a", out)],
-              [conv("in", "a", weights(3, 2, 3, 3), (2, 8, 8), out, padding=(1, 1))])
-    image = compiled(g, partition=s2nir.Partition(share=0.2))
-    assert len(image["a"].cores) > 4
-    found = alike(image, drawn((2, 8, 8), 20, rate=0.2))
+    image = bands()
+    taps = [np.count_nonzero(regions(image.cores[i].memory, True).kernels) for i in image["a"].cores]
+    assert min(taps) < max(taps) == 25
+    found = alike(image, drawn((1, 6, 6), 20, rate=0.2))
     assert [q.is_conv for q in found.projections] == [True]
+    assert np.count_nonzero(found.projections[0].kernel[0]) == 25
+
+
+def test_a_convolution_that_not_all_packets_come_to_is_a_list():
+    """What is exported is what the emulator decodes, of a table with a fault too."""
+    image = bands()
+    lost = image.cores[image["a"].cores[2]]
+    (chip, table), = image.tables.items()
+    route = table.route.copy()
+    route[:, (6 + lost.pe) // 8] &= ~np.uint8(1 << (6 + lost.pe) % 8)
+    broken = replace(image, tables={chip: replace(table, route=route)})
+    found = alike(broken, drawn((1, 6, 6), 20, rate=0.2))
+    assert [q.is_conv for q in found.projections] == [False]
+    assert not set(found.projections[0].connections[:, 1].tolist()) & set(range(12, 18))

@@ -35,7 +35,7 @@ def capped(
     """
     caps: dict[str, int] = {}
     found = []
-    for p in sorted(populations, key=lambda p: p.model != "spike_list"):  # sources first: kernels are found by slice
+    for p in sorted(populations, key=lambda p: p.kind == "neurons"):  # sources first: kernels are found by their slices
         into = [q for q in projections if q.post == p.name]
         caps[p.name] = _cap(p, into, caps | {p.name: p.cap}, {q.name: q.size for q in populations}, ticks, window)
         found.append(replace(p, cap=caps[p.name]))

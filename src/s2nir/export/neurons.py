@@ -48,7 +48,7 @@ class Cells(NamedTuple):
     @property
     def forgets(self) -> bool:
         """Whether no membrane outlives its tick, so that it does not matter what a reset leaves."""
-        return not self.decay.any() and not self.refractory and not self.flags & LATE
+        return not self.decay.any()
 
 
 def descriptors(image: MachineImage, p: PopulationInfo) -> list[Descriptor]:
