@@ -38,11 +38,12 @@ def ties():
     """A network of 500 neurons whose thresholds are float32 membranes that they come to, and its recording."""
     rng = np.random.default_rng(4)
     cells = s2nir.Neurons(shape=500, tau=0.01, r=10.0, threshold=1e3, compare=">=")
-    graph = s2nir.build({"in": 40, "a": cells}, [s2nir.Connect(source="in", target="a", weight=rng.normal(0.5, 1, (500, 40)))],
-                        dt=1e-3)
+    way = s2nir.Connect(source="in", target="a", weight=rng.normal(0.5, 1, (500, 40)))
+    graph = s2nir.build({"in": 40, "a": cells}, [way], dt=1e-3)
     spikes = (rng.random((100, 40)) < 0.2).astype(np.uint8)
     network = s2nir.quantize(graph)
-    high = s2nir.run(s2nir.compile(network, onset="board"), spikes, record=("voltages",)).raw_voltages("a")[0].max(axis=0)
+    done = s2nir.run(s2nir.compile(network, onset="board"), spikes, record=("voltages",))
+    high = done.raw_voltages("a")[0].max(axis=0)
     populations = [p if p.is_input else dataclasses.replace(p, threshold=high) for p in network.populations]
     return dataclasses.replace(network, populations=tuple(populations)), spikes
 

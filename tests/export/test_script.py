@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import s2nir
-from export.board import edited, play
+from export.board import edited, play, shown
 from quantize.networks import GREATER_EQUAL, dense, graph, lif, one_layer, readout, source
 from s2nir.cli import main
 from s2nir.errors import InputError
@@ -182,6 +182,28 @@ def test_a_folder_in_the_way(tmp_path, place):
 def test_no_folder_to_write_into(tmp_path):
     with pytest.raises(InputError, match="there is no folder"):
         image().export_py_spinnaker2(tmp_path / "none" / "run.py", X)
+
+
+def test_ticks_beyond_the_run_are_not_compared(tmp_path):
+    """The stand-in runs one tick more, in which these neurons spike as in all others."""
+    g = one_layer(np.ones((3, 6)), constant=9.0, compare=GREATER_EQUAL)
+    made = s2nir.compile(s2nir.quantize(g), onset="board")
+    populations, found = shown(made, X)
+    assert max(t for ticks in populations["a"].get_spikes().values() for t in ticks) == found.ticks
+    made.export_py_spinnaker2(tmp_path / "run.py", X)
+    assert play(tmp_path / "run.py") == 0
+
+
+def test_smaller_caps_are_said_in_the_script(tmp_path):
+    """Neither a name nor that of the file can end the text that it stands in."""
+    name, path = "a\nraise ValueError", tmp_path / 'odd""" name.py'
+    g = graph([source((10,)), lif(name, (200,), compare=GREATER_EQUAL)],
+              [dense("in", name, R.normal(0.3, 0.5, (200, 10)))])
+    made = s2nir.compile(s2nir.quantize(g), onset="board")
+    spikes = (np.random.default_rng(2).random((1600, 10)) < 0.02).astype(np.uint8)
+    made.export_py_spinnaker2(path, spikes)
+    assert "\n# a\\nraise ValueError: 100 neurons per core, slices of the image 200\n" in path.read_text()
+    assert play(path) == 0
 
 
 @pytest.mark.parametrize("names", [('a"b', "it's"), ("@DATA@", "@IMAGE@"), ("a\n#b", '"""'), ("\\", "{x}%s")])

@@ -150,16 +150,15 @@ def model(c: Cells, form: list[Descriptor], convolves: bool) -> str:
 def parameters(c: Cells) -> dict[str, Any]:
     """By py-spinnaker2's names, every one of them, so that no default of its is relied on.
 
-    A threshold of `>` is the next larger float32. Where membranes do not outlive their tick, the reset is to 0.
+    A threshold of `>` is the next larger float32; neurons without a reset, which keep no membranes, have one to 0.
     """
-    subtracts = c.reset == SUBTRACT and not c.forgets
     found: dict[str, Any] = {
         "threshold": _plain(c.threshold) if c.spikes else NEVER,
         "alpha_decay": _plain(c.decay),
         "i_offset": _plain(c.offset),
         "v_init": 0.0,
-        "v_reset": _plain(c.v_reset) if c.reset == TO_VALUE and not c.forgets else 0.0,
-        "reset": "reset_by_subtraction" if subtracts else "reset_to_v_reset",
+        "v_reset": _plain(c.v_reset) if c.reset == TO_VALUE else 0.0,
+        "reset": "reset_by_subtraction" if c.reset == SUBTRACT else "reset_to_v_reset",
     }
     if c.flags & CURRENT_BASED:
         decay = _plain(c.syn_decay)
