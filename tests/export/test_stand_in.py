@@ -87,6 +87,15 @@ def test_each_operation_rounds(s2):
         assert v == got
 
 
+def test_each_operation_on_a_current_rounds(s2):
+    a = whole(s2, [[0, 0, 7, 0]], {0: list(range(9))}, "lif_curr_exp_no_delay", alpha_decay=0.0, threshold=1e9,
+              exc_decay=0.3, inh_decay=0.3)
+    current = np.float32(0)
+    for t, got in enumerate(a.get_voltages()[0][:9]):
+        current = np.float32(np.float32(0.3) * current) + np.float32(7 if t else 0)
+        assert current == got
+
+
 def test_a_convolution_by_hand(s2):
     """Against sums over windows in NumPy."""
     r = np.random.default_rng(0)
@@ -227,7 +236,8 @@ def test_wrong_runs(s2, ticks, options, words):
 
 def test_machines_need_addresses(s2):
     for make in (lambda: s2.hardware.SpiNNaker2Chip(eth_ip=""), lambda: s2.hardware.SpiNNaker2Chip(eth_ip=7),
-                 lambda: s2.hardware.SpiNNcloud48NodeBoard(stm_ip=None)):
+                 lambda: s2.hardware.SpiNNcloud48NodeBoard(stm_ip=None),
+                 lambda: s2.hardware.SpiNNcloud48NodeBoard(stm_ip="here", eth_ip=7)):
         with pytest.raises(ExportError, match="needed an address"):
             make()
 

@@ -36,7 +36,7 @@ def machines(window: int) -> dict[str, Callable[..., Any]]:
         """A board of 48 chips."""
 
         def __init__(self, stm_ip: str, eth_ip: str | None = None) -> None:
-            self._reached(stm_ip=stm_ip, eth_ip=stm_ip if eth_ip is None else eth_ip)
+            self._reached(stm_ip=stm_ip, **({} if eth_ip is None else {"eth_ip": eth_ip}))
             self.window = window
 
     class Brian2Backend:
