@@ -13,10 +13,11 @@ ROOT = Path(s2nir.__file__).parent
 # each name imports only from those before it; the first row are single modules that everyone may use
 BASE = ["errors", "arguments", "values", "files", "fixedpoint", "events"]
 ORDER = [*BASE, "machine", "graph", "frontend", "quantize", "mapping", "emulate", "cost", "report", "train", "data",
-         "pipeline", "bench", "demo", "cli", "__main__"]
+         "export", "pipeline", "bench", "demo", "cli", "__main__"]
 REACH_RIGHT = {  # convenience methods that import to the right inside their body
     ("emulate/recording.py", "report"),  # rec.report()
     ("mapping/image.py", "emulate"),  # image.stream()
+    ("mapping/image.py", "export"),  # image.export_py_spinnaker2()
 }
 ONLY = {  # heavy library -> modules that may import it, and whether inside a function only
     "numba": {"emulate/kernels.py": False, "emulate/walk.py": False, "data/camera.py": False, "data/filters.py": False,

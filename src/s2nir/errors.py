@@ -4,7 +4,8 @@
 class S2NirError(Exception):
     """Parent of every error that s2nir raises on purpose.
 
-    rule : a heading of docs/supported-nodes.md, where the error is a limit that this page states; "" otherwise
+    rule : a heading of docs/supported-nodes.md (of an ExportError, docs/boards.md), where the error is a limit that
+        this page states; "" otherwise
     lack : where there is too little, what would be used and what is allowed, for an error of that kind
     """
 
@@ -58,6 +59,11 @@ class RunError(S2NirError):
 
 class NameMissingError(RunError, KeyError):
     """A population or Output asked for by a name that a Recording does not have; also a KeyError, as mappings raise."""
+
+
+class ExportError(S2NirError):
+    """A MachineImage that py-spinnaker2 cannot be told to the bit; `rule` is a heading of docs/boards.md. The stand-in
+    for py-spinnaker2 raises it too, where a call is wrong."""
 
 
 class CheckError(S2NirError):

@@ -1,4 +1,4 @@
-"""The six commands: each takes the flags and a Console, and gives its answer as plain values and its exit code."""
+"""The commands: each takes the flags and a Console, and gives its answer as plain values and its exit code."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..cost import explain
 from ..emulate import Recording
 from ..emulate import run as emulate
 from ..errors import InputError, LoadError, QuantizeError, S2NirError
+from ..export import export_py_spinnaker2
 from ..files import write_whole
 from ..frontend import contract_report, load
 from ..graph import Graph
@@ -185,6 +186,27 @@ def report(args: argparse.Namespace, out: Console) -> Answer:
     accuracy = {output: {"float": a, "integer": b} for output, (a, b) in fidelity.accuracy.items()}
     answer = {"file": args.file, "output": args.output, "match": match, "accuracy": accuracy}
     return answer | {"report": found.to_dict()}, code
+
+
+def export(args: argparse.Namespace, out: Console) -> Answer:
+    """An image as a script for a board."""
+    if not is_image(args.file) and Path(args.file).is_file():
+        raise WrongUse(f"export: {args.file} is no image; make one with `s2nir map {args.file} -o model.s2.h5`")
+    _can_write(args.output, "a script", (".py",))
+    image = MachineImage.load(args.file)
+    spikes = _named_spikes(args.spikes, image.inputs)
+    made = export_py_spinnaker2(image, args.output, spikes, args.record, args.recording)
+    out.say(str(made))
+    data = str(Path(args.output).with_suffix(".npz"))
+    out.say(f"written: {args.output}, {data}")
+    populations = [
+        {"population": p.name, "model": p.model, "neurons": p.size, "cap": p.cap, "cores": p.cores}
+        for p in made.populations
+    ]
+    return {
+        "file": args.file, "output": args.output, "data": data, "image": image.digest, "ticks": made.ticks,
+        "cores": made.cores, "populations": populations, "spikes": {n: len(s) for n, s in made.spikes.items()},
+    }, FITS
 
 
 def bench(args: argparse.Namespace, out: Console) -> Answer:

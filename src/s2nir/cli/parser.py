@@ -1,4 +1,4 @@
-"""The command `s2nir`: check, quantize, map, run, report, bench, demo.
+"""The command `s2nir`: check, quantize, map, run, report, export, bench, demo.
 
 Exit codes: 0 fits and runs, 1 a check failed (it does not fit, cannot be quantized, the contract has a gap, a match is
 below `--min-match`), 2 wrong use, 3 bad input (a file that cannot be read, or that is not what it should be).
@@ -145,7 +145,8 @@ def _reader_gone() -> int:
 def parser() -> _Parser:
     """The whole command line; flags are named as the arguments of s2nir.load, PTQ, quantize, compile and run."""
     top = _Parser(
-        prog="s2nir", description="Spiking networks from NIR to SpiNNaker2: check, quantize, map, run, report, bench.",
+        prog="s2nir",
+        description="Spiking networks from NIR to SpiNNaker2: check, quantize, map, run, report, export, bench.",
         epilog="Exit codes: 0 fits and runs, 1 a check failed, 2 wrong use, 3 bad input. "
         "`s2nir COMMAND --help` has an example of each.",
     )
@@ -178,6 +179,15 @@ def parser() -> _Parser:
     report.add_argument("-o", "--output", metavar="FILE", help="report to write: .html, .json or .txt")
     report.add_argument("--min-match", type=_share, metavar="SHARE",
                         help="exit with 1 where a population's spikes are alike in less than this share (0 to 1)")
+    export = _add(sub, "export", "write a script that runs an image on a board by py-spinnaker2",
+                  "s2nir export model.s2.h5 x.npy -o run_on_board.py")
+    export.add_argument("file", metavar="IMAGE", help="an image (.s2.h5)")
+    export.add_argument("spikes", metavar="SPIKES", help="what it is given, as --input of `run`")
+    export.add_argument("-o", "--output", metavar="SCRIPT", default="run_on_board.py", help="the script to write; "
+                        "its data stand beside it (default run_on_board.py)")
+    export.add_argument("--record", action="append", metavar="NAME", help="a population to compare; once or several "
+                        "times (default all)")
+    export.add_argument("--recording", type=_whole(0), metavar="N", help="which one of several recordings")
     bench = _add(sub, "bench", "train, quantize and deploy a network, and compare all of it on a whole test split",
                  "s2nir bench dvs-gesture --synthetic --preset fast -o bench")
     _bench_flags(bench)

@@ -117,7 +117,7 @@ NEURON_LIF = _cycles("neuron, lif", 34, 28, 112, Tag.UNCERTAIN,
                      f"{_C}; low llvm-mca, high twice the most of one that spikes")
 NEURON_CURRENT = _cycles("neuron, lif_curr_exp", 47, 38, 162, Tag.UNCERTAIN,
                          f"{_C}; low llvm-mca, high twice the most of one that spikes")
-DRAW = (85, 60, 200)  # of a Poisson drive, beside its neuron: Philox4x32-10 for four neurons in 140, the law's search in 50
+DRAW = (85, 60, 200)  # beside the neuron: Philox4x32-10 for four neurons in 140, a search of the law in 50
 
 
 def with_drive(neuron: Coefficient) -> Coefficient:

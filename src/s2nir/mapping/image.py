@@ -210,6 +210,16 @@ class MachineImage(Noun):
 
         return Stream(self, record, noise)
 
+    def export_py_spinnaker2(
+        self, path: str | os.PathLike[str], spikes: Any, record: Sequence[str] | str | None = None,
+        recording: int | None = None,
+    ) -> Any:
+        """Write a script that runs this image's network on a board by py-spinnaker2, and what it needs beside it; see
+        `s2nir.export.export_py_spinnaker2`."""
+        from ..export import export_py_spinnaker2
+
+        return export_py_spinnaker2(self, path, spikes, record, recording)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one HDF5 file, .h5 or .hdf5; of a name that ends in .s2, or over an image folder, a folder of shards.
 
