@@ -14,6 +14,9 @@ from numba import types
 from numba.extending import intrinsic
 
 
+AHEAD = 512  # bytes
+
+
 def _intrinsic(code: Callable[..., Any]) -> Any:
     return intrinsic(code)
 
@@ -45,15 +48,23 @@ add_8, add_16 = _lanes(8), _lanes(16)
 
 @_intrinsic
 def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
-    """slot[at : at + 32] += the sum of weights[k : k + 32] over the places k, up to 256; nothing checks the bounds."""
+    """slot[at : at + 32] += the sum of weights[k : k + 32] over the places k, up to 256; nothing checks the bounds.
+
+    Memory is asked for what comes `AHEAD` bytes later: rows are short, and the processor would see each too late by itself.
+    """
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        ask = builder.module.declare_intrinsic(
+            "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, word, word, word]))
         wide, middle, narrow = (ir.VectorType(ir.IntType(bits), 32) for bits in (32, 16, 8))
         to = context.make_array(signature.args[0])(context, builder, args[0])
         from_ = context.make_array(signature.args[2])(context, builder, args[2])
         total = None
         for k in range(signature.args[3].count):
             row = builder.gep(from_.data, [builder.extract_value(args[3], k)])
+            later = builder.gep(row, [ir.Constant(ir.IntType(64), AHEAD)])
+            builder.call(ask, [later, ir.Constant(word, 0), ir.Constant(word, 3), ir.Constant(word, 1)])
             row = builder.load(builder.bitcast(row, narrow.as_pointer()), align=1)
             row = builder.sext(row, middle)
             total = row if total is None else builder.add(total, row)
