@@ -13,7 +13,6 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-
 AHEAD = 512  # bytes
 
 
@@ -50,7 +49,7 @@ add_8, add_16 = _lanes(8), _lanes(16)
 def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
     """slot[at : at + 32] += the sum of weights[k : k + 32] over the places k, up to 256; nothing checks the bounds.
 
-    Memory is asked for what comes `AHEAD` bytes later: rows are short, and the processor would see each too late by itself.
+    Memory is asked for what comes `AHEAD` bytes later: rows are short, and by itself the processor sees each too late.
     """
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
