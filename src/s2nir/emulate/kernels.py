@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .draw_kernels import LANES, draw
-from .vectors import add_8, add_16, add_rows, trailing_zeros
+from .vectors import add_8, add_16, add_rows, trailing_zeros, wait
 
 RELAY, FAST, FAST_CURRENT = 0, 1, 2
 SPIKING, RESETS, LATE, CURRENT_BASED = 1, 6, 8, 32
@@ -175,11 +175,11 @@ def step_float(p: Any, g: Any, s: Any, tick: int, at: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def late_float(p: Any, s: Any, out: Any, begin: int, end: int) -> None:
-    """Late resets of fast neurons, ahead of the comparison; `begin` to `end` of `out` is what the last tick sent."""
+def late_float(p: Any, s: Any, out: Any, begin: int, end: int, lo: int, hi: int) -> None:
+    """Late resets of fast neurons lo..hi, ahead of the comparison; `begin` to `end` of `out` is what was sent last."""
     for k in range(begin, end):
         n = out.source[k]
-        if p.late[n]:
+        if lo <= n < hi and p.late[n]:
             if p.flags[n] & RESETS == SUBTRACT:
                 s.v[n] = s.v[n] - p.subtract[n]
             elif p.flags[n] & RESETS == TO_VALUE:
@@ -253,8 +253,9 @@ def step_fixed(p: Any, g: Any, s: Any, tick: int, at: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def collect(fired: Any, source: Any, found: int) -> int:
-    """Append the neurons that fired, in order, and clear their flags; eight flags of 0 or 1 are read as one word."""
+def collect(fired: Any, source: Any, lo: int) -> int:
+    """The neurons from `lo` on that fired, in order, and clear their flags; eight flags of 0 or 1 are read at once."""
+    found = 0
     words = fired.view(np.uint64)
     for four in range(0, words.size, 4):
         if not words[four] | words[four + 1] | words[four + 2] | words[four + 3]:
@@ -263,7 +264,7 @@ def collect(fired: Any, source: Any, found: int) -> int:
             word = words[w]
             words[w] = 0
             while word:
-                source[found] = 8 * w + (trailing_zeros(word) >> 3)
+                source[found] = lo + 8 * w + (trailing_zeros(word) >> 3)
                 found += 1
                 word &= word - np.uint64(1)
     return found
@@ -288,8 +289,9 @@ def reset(p: Any, s: Any, fixed: Any, source: Any, begin: int, end: int) -> None
 
 
 @njit(cache=True, nogil=True)
-def relay(g: Any, s: Any, at: int, source: Any, number: Any, found: int) -> int:
-    """Append what relays took in and pass on."""
+def relay(g: Any, s: Any, at: int, source: Any, number: Any) -> int:
+    """What relays took in and pass on."""
+    found = 0
     for k in range(g.first.size):
         if g.kind[k] == RELAY:
             for n in range(g.first[k], g.end[k]):
@@ -405,19 +407,48 @@ def packets(counts: Any) -> tuple[Any, Any]:
 
 
 @njit(cache=True, nogil=True)
+def send(out: Any, part: Any, tick: int, kept: int, spikes: int, relayed: int) -> int:
+    """Write what a part sent to the output: all spikes in the order of their neurons, then all relayed packets.
+
+    Returns what is kept then. Parts meet to learn how much the others have.
+    """
+    before, total, passed, all_passed = 0, spikes, 0, relayed
+    if part.many > 1:
+        row = 16 + (tick & 1) * 2 * part.many
+        part.meet[row + 2 * part.me], part.meet[row + 2 * part.me + 1] = spikes, relayed
+        wait(part.meet, part.many)
+        total, all_passed = 0, 0
+        for k in range(part.many):
+            if k == part.me:
+                before, passed = total, all_passed
+            total += part.meet[row + 2 * k]
+            all_passed += part.meet[row + 2 * k + 1]
+    for k in range(spikes):
+        out.tick[kept + before + k] = tick
+        out.source[kept + before + k] = part.fired[k]
+        out.number[kept + before + k] = 1
+    for k in range(relayed):
+        out.tick[kept + total + passed + k] = tick
+        out.source[kept + total + passed + k] = part.source[k]
+        out.number[kept + total + passed + k] = part.number[k]
+    return kept + total + all_passed
+
+
+@njit(cache=True, nogil=True)
 def run_ticks(
     p: Any, g: Any, y: Any, d: Any, s: Any, given: Any, out: Any, fixed: Any, size: int, slots: int, tick: int,
-    ticks: int, kept: int, ahead: int, noise: int,
+    ticks: int, kept: int, ahead: int, noise: int, part: Any,
 ) -> tuple[int, int]:
     """Ticks from `tick` on, until `ticks` or until the output has no room; returns the next tick and what is kept.
 
     `fixed` is None for float32, so that each format compiles without the other's branch; `ahead` and `noise` are what
-    Poisson drives count steps and draws from.
+    Poisson drives count steps and draws from; `part` says which neurons are run (parts.py), and g, y, d are theirs.
     """
     words = np.empty((4, LANES), np.uint32)
     base, slot = np.empty(slots, np.int64), s.slot
     start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay, fours = y
-    sent, number, comes, many = out.source, out.number, given.source, given.number
+    sent, number, comes, many, watch = out.source, out.number, given.source, given.number, part.watch
+    fired = s.fired[part.lo : part.lo + (part.hi - part.lo + 31) // 32 * 32]
     begin = kept  # of the spikes of the tick before
     while begin > 0 and out.tick[begin - 1] == tick - 1:
         begin -= 1
@@ -425,24 +456,25 @@ def run_ticks(
         if kept + size > out.tick.size:
             break
         at = tick % slots * size
-        for wait in range(slots):
-            base[wait] = (tick + 1 + wait) % slots * size
+        for delayed in range(slots):
+            base[delayed] = (tick + 1 + delayed) % slots * size
         draw(d, slot[at : at + size], tick, ahead, noise, words)
         if fixed is None:
             step_float(p, g, s, tick, at)
-            late_float(p, s, out, begin, kept)
+            late_float(p, s, out, begin, kept, part.lo, part.hi)
         else:
             step_fixed(p, g, s, tick, at)
         if out.compared.shape[0]:
-            for k in range(out.watch.size):
+            for k in watch:
                 out.compared[tick, k] = s.v[out.watch[k]]
-        begin, kept = kept, collect(s.fired, out.source, kept)
-        reset(p, s, fixed, out.source, begin, kept)
-        out.number[begin:kept] = 1
-        kept = relay(g, s, at, out.source, out.number, kept)
-        out.tick[begin:kept] = tick
-        for k in range(out.watch.size):
+        spikes = collect(fired, part.fired, part.lo)
+        reset(p, s, fixed, part.fired, 0, spikes)
+        relayed = relay(g, s, at, part.source, part.number)
+        begin, kept = kept, send(out, part, tick, kept, spikes, relayed)
+        for k in watch:
             out.v[tick, k] = s.v[out.watch[k]]
+        if part.many > 1:
+            wait(part.meet, part.many)
         deliver(start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay, slot, base,
                 fours, sent, number, begin, kept)
         deliver(start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay, slot, base,

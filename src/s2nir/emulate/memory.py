@@ -51,7 +51,7 @@ class Groups(NamedTuple):
     holds: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, weakref_slot=True)
 class Program:
     """An image, decoded.
 

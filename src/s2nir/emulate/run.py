@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,13 @@ from ..fixedpoint import Arithmetic
 from ..graph import noises
 from ..mapping import MachineImage, named
 from .memory import Program, decode, read
+from .parts import Part, Share, parts, run_parts
 from .recording import Recording
 from .rounds import Packets, Result, by_copy, rounds
 from .routes import Reach, routes
 
 _kept = threading.local()  # room for events, taken again: fresh pages cost more than what is written to them
+LARGE = 4096  # neurons of a network that several threads run together
 RECORDABLE = ("spikes", "voltages", "potentials")
 _programs: weakref.WeakKeyDictionary[MachineImage, Program] = weakref.WeakKeyDictionary()
 
@@ -60,7 +63,7 @@ def run(
         compared, ahead of an immediate reset; a dict by population narrows that down. What does not spike is always
         read out.
         An image of n copies runs n recordings at once: recording b on copy b % n, in round b // n.
-    threads : over the rounds; changes no bit
+    threads : over the rounds, and where there are fewer of them, over the cores of a large network; changes no bit
     progress : called with the number of finished recordings after each round
     noise : which draws Poisson drives make, a number for all recordings or one for each (of an image of copies: one)
 
@@ -80,8 +83,10 @@ def run(
     watch, columns, before = watched(image, ready, record)
     ticks = steps + image.lag
     packets = packets_of(given, ready, image.copies, ticks)
-    with ThreadPoolExecutor(max_workers=threads) as pool:
-        jobs = [pool.submit(one, ready, p, ticks, watch, before, n)
+    at_once = max(1, min(threads, -(-batch // image.copies)))
+    inner = threads // at_once if ready.size >= LARGE else 1
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
+        jobs = [pool.submit(one, ready, p, ticks, watch, before, n, inner)
                 for p, n in zip(rounds(packets, image.copies), drawn[:: image.copies], strict=True)]
         results: list[Result] = []
         for job in jobs:
@@ -184,8 +189,21 @@ def start_state(ready: Program) -> Any:
     )
 
 
+def ticking(
+    ready: Program, state: Any, given: Any, out: Any, span: tuple[int, int, int], drawn: tuple[int, int], part: Part,
+    share: Share,
+) -> Any:
+    """The kernel on a part; span : tick, end, what is kept; drawn : ticks that have gone by, noise"""
+    from . import kernels
+
+    fixed = True if ready.arithmetic is Arithmetic.FIXED else None
+    return kernels.run_ticks(ready.neurons, part.groups, part.synapses, part.draws, state, given, out, fixed,
+                             ready.size, ready.slots, *span, *drawn, share)
+
+
 def one(
-    ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool = False, noise: int = 0
+    ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool = False, noise: int = 0,
+    threads: int = 1,
 ) -> Result:
     """One round: (tick, source, count) of what was sent, membranes (ticks, watched) after each tick and ahead of
     its resets (without rows unless `before`), saturations by neuron."""
@@ -202,11 +220,10 @@ def one(
     if not sent or sent[0].size < 4 * size + 1024:
         sent = [np.empty(64 * size + 1024, np.int32) for _ in range(3)]
     out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
+    team = parts(ready, threads)
     while True:
-        tick, kept = kernels.run_ticks(
-            ready.neurons, ready.groups, ready.synapses, ready.draws, state, given, out, True if fixed else None, size,
-            ready.slots, tick, ticks, kept, 0, noise,
-        )
+        tick, kept = run_parts(team, watch, partial(
+            ticking, ready, state, given, out, (tick, ticks, kept), (0, noise)))
         if tick == ticks:
             break
         sent = [np.concatenate([a, np.empty(a.size, np.int32)]) for a in (out.tick, out.source, out.number)]

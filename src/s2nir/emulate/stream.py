@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -19,8 +20,9 @@ from ..fixedpoint import Arithmetic
 from ..graph import noises
 from ..mapping import MachineImage
 from .keep import Kept
+from .parts import parts, run_parts
 from .recording import Recording
-from .run import packets_of, program, start_state, watched
+from .run import packets_of, program, start_state, ticking, watched
 
 KEPT = ("v", "i", "slot", "last", "held", "saturated")  # of the state; nothing fires between two ticks
 
@@ -64,7 +66,7 @@ class Stream:
 
     def __init__(
         self, image: MachineImage, record: tuple[str, ...] | Mapping[str, tuple[str, ...]] = ("spikes",),
-        noise: int = 0,
+        noise: int = 0, threads: int = 1,
     ) -> None:
         needs(image, MachineImage, "stream", "Make one with s2nir.compile(network), or s2nir.MachineImage.load(path).")
         if image.copies > 1:
@@ -74,6 +76,7 @@ class Stream:
         self.ended: int | None = None
         (self._noise,) = noises(noise, 1, RunError)
         self._program = program(image)
+        self._team = parts(self._program, Whole(1)(threads, "stream.threads", RunError))
         self._watch, self._columns, before = watched(image, self._program, record)
         if before:
             raise RunError('stream: record "potentials" is of s2nir.run alone; allowed here "spikes" and "voltages"')
@@ -151,10 +154,8 @@ class Stream:
         while tick < end:
             carried = self._sent.size
             out.tick[:carried], out.source[:carried], out.number[:carried] = tick - 1, self._sent, 1
-            tick, kept = kernels.run_ticks(
-                ready.neurons, ready.groups, ready.synapses, ready.draws, self._state, given, out,
-                True if fixed else None, size, slots, tick, end, carried, self.tick - begin, self._noise,
-            )
+            tick, kept = run_parts(self._team, self._watch, partial(
+                ticking, ready, self._state, given, out, (tick, end, carried), (self.tick - begin, self._noise)))
             events.append(tuple(column[carried:kept].copy() for column in room))
             self._sent = out.source[:kept][out.tick[:kept] == tick - 1].copy()
         whole = [np.concatenate([np.zeros(0, np.int32), *(e[k] for e in events)]) for k in range(3)]

@@ -1,4 +1,4 @@
-"""Vector operations that loops of the emulator are written with, as LLVM's own instructions.
+"""What loops of the emulator are written with beside NumPy's words, as LLVM's own instructions: vectors, and a barrier.
 
 Rows of synapses are short, and LLVM's checks and scalar rests cost more than a row of 16 itself: they are added as
 vectors of 16 and 8 (30 to 12 ns a row), or of 32 from several rows at once.
@@ -6,11 +6,12 @@ vectors of 16 and 8 (30 to 12 ns a row), or of 32 from several rows at once.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.extending import intrinsic
 
 AHEAD = 512  # bytes
@@ -82,3 +83,59 @@ def trailing_zeros(typing: Any, word: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.uint64), code
+
+
+def _atomic(operation: str) -> Any:
+    @_intrinsic
+    def do(typing: Any, array: Any, at: Any, value: Any) -> Any:
+        """Add to, set or read array[at] (int64) so that all threads see it; gives what stood there."""
+
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            data = context.make_array(signature.args[0])(context, builder, args[0]).data
+            place = builder.gep(data, [args[1]])
+            if operation == "read":
+                return builder.load_atomic(place, "acquire", 8)
+            return builder.atomic_rmw(operation, place, args[2], "acq_rel")
+
+        return types.int64(array, types.int64, types.int64), code
+
+    return do
+
+
+read, swap, plus = _atomic("read"), _atomic("xchg"), _atomic("add")
+
+
+@_intrinsic
+def rest(typing: Any) -> Any:
+    """Let another thread have the processor, where the system has such a call."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if sys.platform != "win32":
+            call = ir.FunctionType(ir.IntType(32), [])
+            builder.call(_declared(builder.module, call, "sched_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), code
+
+
+def _declared(module: Any, call: Any, name: str) -> Any:
+    return module.globals.get(name) or ir.Function(module, call, name)
+
+
+SPINS = 2000  # looks at the barrier before another thread is let on
+
+
+@njit(inline="never", cache=True, nogil=True)
+def wait(meet: Any, many: int) -> None:
+    """Until `many` threads are here; meet : int64, two places of it are the barrier's, far from each other."""
+    turn = read(meet, 8, 0)
+    if plus(meet, 0, 1) == many - 1:
+        swap(meet, 0, 0)
+        plus(meet, 8, 1)
+        return
+    looks = 0
+    while read(meet, 8, 0) == turn:
+        looks += 1
+        if looks > SPINS:
+            rest()
+            looks = 0

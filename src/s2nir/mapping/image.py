@@ -194,10 +194,10 @@ class MachineImage(Noun):
         """Cores that hold neurons or relays; input cores are counted apart."""
         return self.copies * sum(len(p.cores) for p in self.populations if p.kind != "input")
 
-    def stream(self, record: Any = ("spikes",), noise: int = 0) -> Any:
+    def stream(self, record: Any = ("spikes",), noise: int = 0, threads: int = 1) -> Any:
         """The image at work, tick by tick in constant memory: a Stream with `step`, `feed`, `drain`, `save`, `resume`.
 
-        record, noise : as for `s2nir.run`
+        record, noise : as for `s2nir.run`; threads : that run the network together
 
         >>> import s2nir
         >>> way = s2nir.Connect(source="in", target="a", rule=s2nir.rules.OneToOne(), weight=1.0)
@@ -208,7 +208,7 @@ class MachineImage(Noun):
         """
         from ..emulate import Stream
 
-        return Stream(self, record, noise)
+        return Stream(self, record, noise, threads)
 
     def export_py_spinnaker2(
         self, path: str | os.PathLike[str], spikes: Any, record: Sequence[str] | str | None = None,
