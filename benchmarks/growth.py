@@ -71,6 +71,8 @@ def size(n: int, args) -> dict:
     import s2nir
     from s2nir import rules
     from s2nir.emulate import kernels, program
+    from s2nir.emulate.packed import pack
+    from s2nir.values import aligned
 
     side = round(n**0.5)
     drive = s2nir.Poisson(rate=100.0, weight=0.6)
@@ -96,7 +98,7 @@ def size(n: int, args) -> dict:
             began = time.perf_counter()
             events = stream.feed(ticks).events
             took.append(time.perf_counter() - began)
-        y, slot = ready.synapses, np.zeros(ready.slots * ready.size, np.int32)
+        y, packed, slot = ready.synapses, pack(ready.synapses), aligned(ready.slots * ready.stride, np.int32)
         each = np.add.reduceat(np.append(y.length, 0), y.start[:-1]) * (np.diff(y.start) > 0) + np.diff(y.one)
         _, source, count = events
         source = np.ascontiguousarray(source[: int(2e8 / reach / reach)])
@@ -104,9 +106,9 @@ def size(n: int, args) -> dict:
         work = int(each[source].sum())
 
         def rows():
-            kernels.deliver(*y[:-1], slot, base, y.fours, source, count, 0, source.size)
+            kernels.deliver(*packed, slot, base, source, count, 0, source.size)
 
-        sides, theirs = {"rows": rows}, np.zeros(ready.size, np.int32)
+        sides, theirs = {"rows": rows}, aligned(ready.size, np.int32)
         with tempfile.TemporaryDirectory() as built:
             for compiler, library in Build(Path(built))("rows"):
                 sides[compiler] = called(

@@ -6,8 +6,8 @@
 C variants are in benchmarks/kernels: one, four and eight rows per pass, 32 and 16-bit accumulators, kernels as they
 are and turned round, sizes known at run time and when compiled; each is built with gcc and clang (those that are
 there), -O3 -march=native. Both sides get the same weights and the same spikes, and their sums are compared. Printed
-are nanoseconds per synaptic event (medians of --runs, the sides in turn), for the fastest C of each kind, and the
-share of it that s2nir reaches. "bound" reads the same bytes and adds them up, as STREAM's sum does.
+are nanoseconds per synaptic event (medians of --runs, s2nir and each variant in turn), for the fastest C of each
+kind, and the share of it that s2nir reaches. "bound" reads the same bytes and adds them up, as STREAM's sum does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from numba import njit
 
 import s2nir
 from s2nir.emulate import kernels, program
+from s2nir.emulate.packed import pack
 from s2nir.emulate.segments import Synapses
+from s2nir.values import aligned
 
 HERE = Path(__file__).parent / "kernels"
 COMPILERS = ("gcc", "clang")
@@ -83,14 +85,15 @@ def pointer(array: np.ndarray):
 
 
 def measured(sides: dict, events: float, args) -> dict:
-    """Median nanoseconds per event by side, the sides in turn; the first turn warms up."""
+    """Median nanoseconds per event by side: each in turn with s2nir, and of s2nir over all of these turns."""
     took: dict = {side: [] for side in sides}
-    for turn in range(args.runs + 1):
-        for side, call in sides.items():
-            began = time.perf_counter()
-            call()
-            if turn:
-                took[side].append(time.perf_counter() - began)
+    for other in [side for side in sides if side != "s2nir"]:
+        for turn in range(args.runs + 1):
+            for side in ("s2nir", other):
+                began = time.perf_counter()
+                sides[side]()
+                if turn:  # the first warms up
+                    took[side].append(time.perf_counter() - began)
     return {side: statistics.median(t) / events * 1e9 for side, t in took.items()}
 
 
@@ -103,9 +106,10 @@ def row(what: str, ns: dict, kinds: dict) -> dict:
     return found
 
 
-def deliver(y: Synapses, slot: np.ndarray, source: np.ndarray):
+def deliver(synapses: Synapses, slot: np.ndarray, source: np.ndarray):
+    y = pack(synapses)
     base, count = np.zeros(1, np.int64), np.ones(source.size, np.int32)
-    return lambda: kernels.deliver(*y[:-1], slot, base, y.fours, source, count, 0, source.size)
+    return lambda: kernels.deliver(*y, slot, base, source, count, 0, source.size)
 
 
 def alike(ours: np.ndarray, theirs: np.ndarray, what: str) -> None:
@@ -123,14 +127,14 @@ def dense(build: Build, n: int, targets: int, args) -> dict:
         one=np.zeros(n + 1, np.int64), one_target=np.zeros(0, np.int32), one_weight=np.zeros(0, np.int8),
         one_delay=np.zeros(0, np.uint8), fours=targets >= kernels.LONG,
     )
-    slot = np.zeros(targets, np.int32)
+    slot = aligned(targets, np.int32)
     sides = {"s2nir": deliver(y, slot, source)}
     kinds: dict = {"run time": [], "compiled": []}
     sides["s2nir"]()
     for known in (False, True):
         for compiler, library in build("rows", *([f"N={targets}L"] if known else [])):
             for name in ("dense_1", "dense_4", "dense_8", "dense_16bit"):
-                theirs = np.zeros(targets, np.int32)
+                theirs = aligned(targets, np.int32)
                 call = called(getattr(library, name), theirs, weights, source, source.size, targets)
                 call()
                 alike(slot, theirs, name)
@@ -163,7 +167,7 @@ def conv(build: Build, c_in: int, h: int, w: int, c_out: int, k: int, args) -> d
     place = rng.integers(0, c_in * h * w, int(args.events / per))
     source = ready.index["in"][place].astype(np.int32)
     c, y, x = (a.astype(np.int32) for a in np.unravel_index(place, (c_in, h, w)))
-    slot = np.zeros(ready.size, np.int32)
+    slot = aligned(ready.size, np.int32)
     sides = {"s2nir": deliver(ready.synapses, slot, source)}
     sides["s2nir"]()
     ours = slot[ready.index["out"]].reshape(c_out, h, w).transpose(1, 2, 0)
@@ -174,7 +178,7 @@ def conv(build: Build, c_in: int, h: int, w: int, c_out: int, k: int, args) -> d
     for known in (False, True):
         for compiler, library in build("conv", *(["SIZES", *sizes] if known else [])):
             for name, kernel in (("conv_32", plain), ("conv_16", plain), ("turned_32", turned), ("turned_16", turned)):
-                theirs = np.zeros((h, w, c_out), np.int32 if name.endswith("32") else np.int16)
+                theirs = aligned(h * w * c_out, np.int32 if name.endswith("32") else np.int16).reshape(h, w, c_out)
                 call = called(getattr(library, name), theirs, kernel, c, y, x, c.size, k // 2, k, k, c_out, h, w)
                 call()
                 alike(ours.astype(theirs.dtype), theirs, name)
@@ -200,14 +204,14 @@ def sparse(build: Build, n: int, targets: int, each: int, args) -> dict:
     image = s2nir.compile(network, s2nir.SpiNNaker2(rows="dram"), max_count=1)
     ready = program(image)
     place = rng.integers(0, n, int(args.events / each))
-    source, slot = ready.index["in"][place].astype(np.int32), np.zeros(ready.size, np.int32)
+    source, slot = ready.index["in"][place].astype(np.int32), aligned(ready.size, np.int32)
     sides = {"s2nir": deliver(ready.synapses, slot, source)}
     sides["s2nir"]()
     kinds: dict = {"run time": []}
     spikes, small = place.astype(np.int32), weight.astype(np.int8)
     for compiler, library in build("rows"):
         for name, kind in (("sparse_1", np.uint16), ("sparse_32", np.int32)):
-            theirs = np.zeros(targets, np.int32)
+            theirs = aligned(targets, np.int32)
             call = called(getattr(library, name), theirs, first, target.astype(kind), small, spikes, spikes.size)
             call()
             alike(slot[ready.index["out"]], theirs, name)

@@ -1,6 +1,7 @@
 """Traps of numba and NumPy, each as a test; those of nir are in tests/frontend/test_traps.py."""
 
 import ast
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +17,27 @@ from s2nir.emulate import kernels
 SOURCE = Path(kernels.__file__).read_text()
 
 
+def test_an_edit_beside_the_kernels_is_an_edit_of_them():
+    """cache=True sees edits of the file of a function alone: kernels.py holds a digest of those whose helpers it calls."""
+    beside = [Path(kernels.__file__).with_name(name) for name in ("draw_kernels.py", "vectors.py")]
+    digest = hashlib.sha256(b"".join(p.read_bytes() for p in beside)).hexdigest()[:16]
+    assert f'BESIDE = "{digest}"' in SOURCE, "put the new digest into kernels.py"
+    alone = ("__future__", "collections", "typing", "numpy", "numba", "llvmlite", "sys")
+    assert imported("\n".join(p.read_text() for p in beside)) <= set(alone)
+
+
 def test_kernels_call_no_helper_of_another_file():
-    """cache=True does not see edits there."""
-    found = {
+    """But of those that they hold a digest of."""
+    assert imported(SOURCE) == {"__future__", "typing", "numpy", "numba", "draw_kernels", "vectors"}
+
+
+def imported(source):
+    """The modules that a source imports."""
+    return {
         (n.module if isinstance(n, ast.ImportFrom) else n.names[0].name).split(".")[0]
-        for n in ast.walk(ast.parse(SOURCE)) if isinstance(n, ast.Import | ast.ImportFrom)
+        for n in ast.walk(ast.parse(source.replace("from __future__ import annotations", "import __future__")))
+        if isinstance(n, ast.Import | ast.ImportFrom)
     }
-    assert found == {"__future__", "collections", "typing", "numpy", "numba", "llvmlite"}
 
 
 @pytest.mark.parametrize("arithmetic", ["float32", "fixed"])
@@ -44,8 +59,7 @@ def test_the_loops_that_matter_are_vector_code():
         pytest.skip("reads x86 assembler")
     n, f4 = 16, np.float32
     calls = (  # loop, arguments as the emulator passes them, instructions: packed sums, products, comparisons
-        (kernels.deliver, (*_one_run(n), np.zeros(n, np.int32), np.zeros(1, np.int64), True, np.zeros(1, np.int32),
-                           np.ones(1, np.int32), 0, 1), ("paddd",)),
+        (kernels.add_run, (np.zeros(n, np.int32), 0, n, np.zeros(n, np.int8), 0, 1), ("paddd",)),
         (kernels.step_alike, (np.zeros(n, f4), f4(1), np.zeros(n, np.int32), f4(0), np.zeros(n, f4),
                               np.zeros(n, np.uint8)), ("mulps", "cmp")),
         (kernels.step_fast, (np.zeros(n, f4), np.zeros(n, f4), np.zeros(n, np.int32), np.zeros(n, f4), np.zeros(n, f4),
@@ -58,13 +72,6 @@ def test_the_loops_that_matter_are_vector_code():
         for instruction in wanted:
             assert instruction in code, f"{kernel.__name__} has no {instruction}"
         assert "fmadd" not in code
-
-
-def _one_run(n):
-    """The arrays of `Synapses` for one source with one run of n targets."""
-    none, start = np.zeros(0, np.int64), np.array([0, 1])
-    return (start, *(np.array([v], np.int32) for v in (0, 0, n, 0)), np.zeros(n, np.int8), np.zeros(2, np.int64), none,
-            none, none)
 
 
 def test_no_multiply_and_add_is_fused():

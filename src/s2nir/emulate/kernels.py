@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from .draw_kernels import LANES, draw
 from .vectors import add_8, add_16, add_rows, trailing_zeros, wait
 
+BESIDE = "6966588afb70159b"  # digest of draw_kernels.py and vectors.py: numba's cache sees edits of this file alone
 RELAY, FAST, FAST_CURRENT = 0, 1, 2
 SPIKING, RESETS, LATE, CURRENT_BASED = 1, 6, 8, 32
 SUBTRACT, TO_VALUE = 2, 4
 INT32_MAX, INT32_MIN = 2147483647, -2147483648
+TARGET, LENGTH, LENGTH_AT, DELAY_AT = 0xFFFFFFFF, 0xFFFFFF, 32, 56  # of a run's second word (packed.py)
 LONG = 256  # targets that rows must share to be added in one pass
 
 
@@ -304,20 +306,20 @@ def relay(g: Any, s: Any, at: int, source: Any, number: Any) -> int:
 
 
 @njit(cache=True, nogil=True)
-def shared(
-    start: Any, target: Any, length: Any, delay: Any, source: Any, count: Any, begin: int, end: int
-) -> Any:
+def shared(start: Any, runs: Any, source: Any, count: Any, begin: int, end: int) -> Any:
     """How many sources from `begin` on, 8, 4 or 1, have one long row each, and the targets that these rows share.
 
     The span is a multiple of 32 long, and at least `LONG` where there are several.
     """
-    first = start[source[begin]]
+    first = runs[2 * start[source[begin]] + 1]
     low, high, four_low, four_high = np.int64(0), np.int64(1) << 62, np.int64(0), np.int64(0)
     for m in range(begin, end):
         j = start[source[m]]
-        if start[source[m] + 1] - j != 1 or count[m] != 1 or delay[j] != delay[first]:
+        form = runs[2 * j + 1]
+        if start[source[m] + 1] - j != 1 or count[m] != 1 or form >> DELAY_AT != first >> DELAY_AT:
             break
-        low, high = max(low, np.int64(target[j])), min(high, np.int64(target[j]) + length[j])
+        low = max(low, ((form & TARGET) + 15) // 16 * 16)  # where a line of the slots' cache begins
+        high = min(high, (form & TARGET) + (form >> LENGTH_AT & LENGTH))
         if high - low < LONG:
             break
         if m == begin + 3:
@@ -330,61 +332,77 @@ def shared(
 
 
 @njit(cache=True, nogil=True)
+def from_zero(runs: Any, j: int) -> Any:
+    """Where the weights of a run would begin if its first target were 0."""
+    return runs[2 * j] - (runs[2 * j + 1] & TARGET)
+
+
+@njit(cache=True, nogil=True)
+def add_run(slot: Any, at: int, end: int, weights: Any, w: int, number: int) -> None:
+    """slot[at : end] += number * weights[w : ...]"""
+    if number == 1:
+        while at + 32 <= end:
+            add_rows(slot, at, weights, (w,))
+            at, w = at + 32, w + 32
+        if at + 16 <= end:
+            add_16(slot, at, weights, w)
+            at, w = at + 16, w + 16
+        if at + 8 <= end:
+            add_8(slot, at, weights, w)
+            at, w = at + 8, w + 8
+    while at < end:
+        slot[at] += weights[w] * np.int32(number)
+        at, w = at + 1, w + 1
+
+
+@njit(cache=True, nogil=True)
 def deliver(
-    start: Any, target: Any, weight: Any, length: Any, delay: Any, weights: Any, one: Any, one_target: Any,
-    one_weight: Any, one_delay: Any, slot: Any, base: Any, fours: bool, source: Any, count: Any, begin: int, end: int,
+    start: Any, runs: Any, weights: Any, bunch: Any, bunches: Any, near: Any, alone: Any, fours: bool, slot: Any,
+    base: Any, source: Any, count: Any, begin: int, end: int,
 ) -> None:
     """Add the rows of sources `begin` to `end` to the slots of the ticks in which they act.
 
-    `base` is where each delay's slot begins; `fours`, whether any segment is long. One call for a tick's packets, with
-    each array of `Synapses` by itself: what is taken out of a tuple has its references counted, at the cost of several
-    rows. Where eight or four sources have one long segment each, as in nets that are joined at random, what these have
-    in common is added in one pass: memory is read from several places at once.
+    `base` is where each delay's slot begins; `fours`, whether any run is long. One call for a tick's packets, with each
+    array of `Packed` by itself: what is taken out of a tuple has its references counted, at the cost of several rows.
+    Where eight or four sources have one long run each, as in nets that are joined at random, what these have in common
+    is added in one pass: memory is read from several places at once.
     """
     k = begin
     while k < end:
-        together: Any = 1
-        low, high = np.int64(0), np.int64(0)  # targets that rows have in common
-        if fours:
-            together, low, high = shared(start, target, length, delay, source, count, k, min(k + 8, end))
+        together, low, high = 1, np.int64(0), np.int64(0)  # targets that rows have in common
+        if fours and k + 4 <= end and start[source[k] + 1] - start[source[k]] == 1:
+            together, low, high = shared(start, runs, source, count, k, min(k + 8, end))
         if together >= 4:
             a, b, c, d = start[source[k]], start[source[k + 1]], start[source[k + 2]], start[source[k + 3]]
-            at = base[delay[a]]
-            wa, wb = weight[a] + low - target[a], weight[b] + low - target[b]
-            wc, wd = weight[c] + low - target[c], weight[d] + low - target[d]
+            at = base[runs[2 * a + 1] >> DELAY_AT & 255]
+            wa, wb, wc, wd = from_zero(runs, a), from_zero(runs, b), from_zero(runs, c), from_zero(runs, d)
             if together == 4:
-                for t in range(0, high - low, 32):
-                    add_rows(slot, at + low + t, weights, (wa + t, wb + t, wc + t, wd + t))
+                for t in range(low, high, 32):
+                    add_rows(slot, at + t, weights, (wa + t, wb + t, wc + t, wd + t))
             else:
                 a, b, c, d = start[source[k + 4]], start[source[k + 5]], start[source[k + 6]], start[source[k + 7]]
-                we, wf = weight[a] + low - target[a], weight[b] + low - target[b]
-                wg, wh = weight[c] + low - target[c], weight[d] + low - target[d]
-                for t in range(0, high - low, 32):
+                we, wf, wg, wh = from_zero(runs, a), from_zero(runs, b), from_zero(runs, c), from_zero(runs, d)
+                for t in range(low, high, 32):
                     some = (wa + t, wb + t, wc + t, wd + t, we + t, wf + t, wg + t, wh + t)
-                    add_rows(slot, at + low + t, weights, some)
+                    add_rows(slot, at + t, weights, some)
         for m in range(k, k + together):
-            number = np.int32(count[m])
-            for j in range(start[source[m]], start[source[m] + 1]):
-                at, w = base[delay[j]] + np.int64(target[j]), np.int64(weight[j])
-                last = at + np.int64(length[j])
-                resume = last if together == 1 else base[delay[j]] + high
-                end_ = last if together == 1 else base[delay[j]] + low
-                while True:
-                    while number == 1 and at + 16 <= end_:
-                        add_16(slot, at, weights, w)
-                        at, w = at + 16, w + 16
-                    if number == 1 and at + 8 <= end_:
-                        add_8(slot, at, weights, w)
-                        at, w = at + 8, w + 8
-                    while at < end_:
-                        slot[at] += weights[w] * number
-                        at, w = at + 1, w + 1
-                    if end_ == last:
-                        break
-                    w += resume - at
-                    at, end_ = resume, last
-            for j in range(one[source[m]], one[source[m] + 1]):
-                slot[base[one_delay[j]] + one_target[j]] += one_weight[j] * number
+            s, number = source[m], count[m]
+            for j in range(start[s], start[s + 1]):
+                w, form = runs[2 * j], runs[2 * j + 1]
+                first, at = form & TARGET, base[form >> DELAY_AT & 255]
+                last = first + (form >> LENGTH_AT & LENGTH)
+                if together == 1:
+                    add_run(slot, at + first, at + last, weights, w, number)
+                    continue
+                if first < low:
+                    add_run(slot, at + first, at + low, weights, w, number)
+                if high < last:
+                    add_run(slot, at + high, at + last, weights, w + high - first, number)
+            for j in range(bunch[s], bunch[s + 1]):
+                w, form = bunches[2 * j], bunches[2 * j + 1]
+                to = slot[base[form >> DELAY_AT & 255] + (form & TARGET) :]
+                for n in range(w, w + (form >> LENGTH_AT & LENGTH)):
+                    to[near[n]] += alone[n] * np.int32(number)
         k += together
 
 
@@ -446,7 +464,7 @@ def run_ticks(
     """
     words = np.empty((4, LANES), np.uint32)
     base, slot = np.empty(slots, np.int64), s.slot
-    start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay, fours = y
+    start, runs, weights, bunch, bunches, near, alone, fours = y
     sent, number, comes, many, watch = out.source, out.number, given.source, given.number, part.watch
     fired = s.fired[part.lo : part.lo + (part.hi - part.lo + 31) // 32 * 32]
     begin = kept  # of the spikes of the tick before
@@ -475,9 +493,8 @@ def run_ticks(
             out.v[tick, k] = s.v[out.watch[k]]
         if part.many > 1:
             wait(part.meet, part.many)
-        deliver(start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay, slot, base,
-                fours, sent, number, begin, kept)
-        deliver(start, target, weight, length, delay, weights, ones, one_target, one_weight, one_delay, slot, base,
-                fours, comes, many, given.start[tick], given.start[tick + 1])
+        deliver(start, runs, weights, bunch, bunches, near, alone, fours, slot, base, sent, number, begin, kept)
+        deliver(start, runs, weights, bunch, bunches, near, alone, fours, slot, base, comes, many, given.start[tick],
+                given.start[tick + 1])
         tick += 1
     return tick, kept

@@ -40,7 +40,7 @@ class Neurons(NamedTuple):
 
 class Groups(NamedTuple):
     """Runs of neurons that are stepped alike: first, end, kind, tick of the first step, left shift of a slot, whether
-    they share their decay and offset, and whether they have a refractory time."""
+    they share their decay and offset, whether they have a refractory time, and the words that they share."""
 
     first: NDArray[np.int64]
     end: NDArray[np.int64]
@@ -49,6 +49,8 @@ class Groups(NamedTuple):
     left: NDArray[np.int64]
     alike: NDArray[np.int64]
     holds: NDArray[np.int64]
+    decay: NDArray[np.int64]
+    offset: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True, weakref_slot=True)
@@ -56,6 +58,7 @@ class Program:
     """An image, decoded.
 
     first : int64 (cores + 1), number of each core's first neuron; slots : input slots, largest synaptic delay + 1
+    groups, steady : as neurons are stepped, and once all constants act
     reach : where the packets of every source go
     index : by population of the image's directory, the number of each of its neurons (C order over its shape)
     """
@@ -65,6 +68,7 @@ class Program:
     slots: int
     neurons: Neurons
     groups: Groups
+    steady: Groups
     synapses: Synapses
     draws: Draws
     reach: Reach
@@ -73,6 +77,11 @@ class Program:
     @property
     def size(self) -> int:
         return int(self.first[-1])
+
+    @property
+    def stride(self) -> int:
+        """From one input slot of a neuron to its next."""
+        return -(-self.size // 16) * 16
 
 
 def decode(image: MachineImage) -> Program:
@@ -88,12 +97,14 @@ def decode(image: MachineImage) -> Program:
         raise ImageError(f"{len(parts)} cores do not hold {image.copies} copies of one network")
     reach, arrivals = routes(image, parts, first)
     slots = max((r.descriptor.ring for r in parts), default=1)
+    groups = _groups(image, parts, first)
     return Program(
         arithmetic=image.arithmetic,
         first=first,
         slots=slots,
         neurons=_neurons(image, parts, first),
-        groups=_groups(image, parts, first),
+        groups=groups,
+        steady=_steady(groups),
         synapses=synapses(image, parts, first, arrivals),
         draws=draws(parts, first),
         reach=reach,
@@ -200,8 +211,20 @@ def _groups(image: MachineImage, parts: list[Regions], first: NDArray[np.int64])
             rows[-1][1] = row[1]
         else:
             rows.append(row)
-    table = np.array([row[:7] for row in rows], np.int64).reshape(-1, 7)
-    return Groups(*(np.ascontiguousarray(table[:, c]) for c in range(7)))
+    table = np.array(rows, np.int64).reshape(-1, 9)
+    return Groups(*(np.ascontiguousarray(table[:, c]) for c in range(9)))
+
+
+def _steady(g: Groups) -> Groups:
+    """Groups that differ in nothing but the tick of their first step, and follow each other, as one."""
+    kept: list[list[int]] = []
+    for row in np.stack(g, axis=1).tolist():
+        if kept and kept[-1][1] == row[0] and kept[-1][2] == row[2] and kept[-1][4:] == row[4:]:
+            kept[-1][1], kept[-1][3] = row[1], max(kept[-1][3], row[3])
+        else:
+            kept.append(row)
+    table = np.array(kept, np.int64).reshape(-1, 9)
+    return Groups(*(np.ascontiguousarray(table[:, c]) for c in range(9)))
 
 
 def _shared(words: NDArray[np.uint32]) -> int:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .draws import Draws
 from .memory import Groups, Program
+from .packed import Packed, pack
 from .segments import Synapses
 
 STEP = 32  # neurons whose flags are read together; parts begin at a multiple
@@ -46,7 +47,9 @@ class Part(NamedTuple):
     lo: int
     hi: int
     groups: Groups
+    steady: Groups
     synapses: Synapses
+    packed: Packed
     draws: Draws
 
 
@@ -58,10 +61,7 @@ def parts(ready: Program, threads: int) -> list[Part]:
     found = _parts.setdefault(ready, {})
     if threads not in found:
         bounds = _bounds(ready, threads)
-        found[threads] = [Part(0, ready.size, ready.groups, ready.synapses, ready.draws)] if threads == 1 else [
-            Part(lo, hi, _groups(ready.groups, lo, hi), _synapses(ready.synapses, lo, hi), _draws(ready.draws, lo, hi))
-            for lo, hi in zip(bounds, bounds[1:], strict=False)
-        ]
+        found[threads] = [_part(ready, lo, hi) for lo, hi in zip(bounds, bounds[1:], strict=False)]
     return found[threads]
 
 
@@ -84,6 +84,13 @@ def run_parts(team: list[Part], watch: NDArray[np.int64], call: Any) -> tuple[in
         t.join()
     result: tuple[int, int] = found[0]
     return result
+
+
+def _part(ready: Program, lo: int, hi: int) -> Part:
+    if (lo, hi) == (0, ready.size):
+        return Part(lo, hi, ready.groups, ready.steady, ready.synapses, pack(ready.synapses), ready.draws)
+    y, groups, steady = _synapses(ready.synapses, lo, hi), _groups(ready.groups, lo, hi), _groups(ready.steady, lo, hi)
+    return Part(lo, hi, groups, steady, y, pack(y), _draws(ready.draws, lo, hi))
 
 
 def _bounds(ready: Program, threads: int) -> list[int]:

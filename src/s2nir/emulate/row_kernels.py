@@ -129,3 +129,30 @@ def fill(
             else:
                 one_target[o], one_weight[o], one_delay[o] = target[j], weight[j], delay[j]
                 o += 1
+
+
+@njit(cache=True, nogil=True)
+def bunches(one: Any, target: Any, delay: Any, bunch: Any, found: Any, near: Any, really: bool) -> None:
+    """Single synapses of each source in bunches of one delay and near targets (packed.py).
+
+    Counts those of source s into bunch[s + 1], or, `really`, writes them from bunch[s] on.
+    """
+    for s in range(one.size - 1):
+        a, at = one[s], bunch[s]
+        while a < one[s + 1]:
+            b = a + 1
+            low = high = target[a]
+            while b < one[s + 1] and delay[b] == delay[a]:
+                if max(high, target[b]) - min(low, target[b]) >= 65536 or b - a >= (1 << 24) - 1:
+                    break
+                low, high = min(low, target[b]), max(high, target[b])
+                b += 1
+            if really:
+                found[2 * at] = a
+                found[2 * at + 1] = low | (b - a) << 32 | np.int64(delay[a]) << 56
+                for j in range(a, b):
+                    near[j] = target[j] - low
+                at += 1
+            else:
+                bunch[s + 1] += 1
+            a = b

@@ -18,6 +18,7 @@ from ..events import Arrays, to_counts
 from ..fixedpoint import Arithmetic
 from ..graph import noises
 from ..mapping import MachineImage, named
+from ..values import aligned
 from .memory import Program, decode, read
 from .parts import Part, Share, parts, run_parts
 from .recording import Recording
@@ -179,12 +180,12 @@ def start_state(ready: Program) -> Any:
     fixed = ready.arithmetic is Arithmetic.FIXED
     size, kind = ready.size, np.int32 if fixed else np.float32
     return kernels.State(
-        v=np.zeros(size, kind),
-        i=np.zeros(size, kind),
-        slot=np.zeros(ready.slots * size, np.int32),
-        fired=np.zeros(-(-size // 32) * 32, np.uint8),
-        last=np.zeros(size, np.uint8),
-        held=np.zeros(size, np.int32),
+        v=aligned(size, kind),
+        i=aligned(size, kind),
+        slot=aligned(ready.slots * ready.stride, np.int32),
+        fired=aligned(-(-size // 32) * 32, np.uint8),
+        last=aligned(size, np.uint8),
+        held=aligned(size, np.int32),
         saturated=np.zeros(size if fixed else 0, np.int64),
     )
 
@@ -196,9 +197,16 @@ def ticking(
     """The kernel on a part; span : tick, end, what is kept; drawn : ticks that have gone by, noise"""
     from . import kernels
 
-    fixed = True if ready.arithmetic is Arithmetic.FIXED else None
-    return kernels.run_ticks(ready.neurons, part.groups, part.synapses, part.draws, state, given, out, fixed,
-                             ready.size, ready.slots, *span, *drawn, share)
+    fixed, (tick, end, kept) = True if ready.arithmetic is Arithmetic.FIXED else None, span
+    awake = int(ready.groups.onset.max(initial=0))  # the tick from which all constants act
+    for groups, until in ((part.groups, min(awake, end)), (part.steady, end)):
+        if tick < until:
+            tick, kept = kernels.run_ticks(
+                ready.neurons, groups, part.packed, part.draws, state, given, out, fixed, ready.stride, ready.slots,
+                tick, until, kept, *drawn, share)
+            if tick < until:
+                break  # no room for more
+    return tick, kept
 
 
 def one(
@@ -217,7 +225,7 @@ def one(
     given = kernels.Input(*packets)
     tick = kept = 0
     sent = getattr(_kept, "sent", [])
-    if not sent or sent[0].size < 4 * size + 1024:
+    if not sent or sent[0].size < 4 * ready.stride + 1024:
         sent = [np.empty(64 * size + 1024, np.int32) for _ in range(3)]
     out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
     team = parts(ready, threads)

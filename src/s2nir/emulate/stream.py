@@ -140,7 +140,7 @@ class Stream:
     def _run(self, packets: tuple[NDArray[np.int64], ...], ticks: int) -> Ticks:
         from . import kernels
 
-        ready, size, slots = self._program, self._program.size, self._program.slots
+        ready, slots = self._program, self._program.slots
         # kernels count ticks from a small number on, whatever has gone by: at the same slot, and after every onset
         begin = self.tick if self.tick < self._steady else self._steady + self.tick % slots
         end, fixed = begin + ticks, ready.arithmetic is Arithmetic.FIXED
@@ -148,7 +148,7 @@ class Stream:
         given = kernels.Input(np.concatenate([np.zeros(begin, np.int64), start]), source, count)
         kind = np.int32 if fixed else np.float32
         membranes = np.zeros((end, self._watch.size), kind)
-        room = [np.empty(4 * size + 1024, np.int32) for _ in range(3)]
+        room = [np.empty(4 * ready.stride + 1024, np.int32) for _ in range(3)]
         out = kernels.Output(room[0], room[1], room[2], self._watch, membranes, np.zeros((0, self._watch.size), kind))
         events, tick = [], begin
         while tick < end:

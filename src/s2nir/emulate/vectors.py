@@ -50,7 +50,7 @@ add_8, add_16 = _lanes(8), _lanes(16)
 def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
     """slot[at : at + 32] += the sum of weights[k : k + 32] over the places k, up to 256; nothing checks the bounds.
 
-    Memory is asked for what comes `AHEAD` bytes later: rows are short, and by itself the processor sees each too late.
+    Of several rows, memory is asked for what comes `AHEAD` bytes later: by itself the processor sees each too late.
     """
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -63,8 +63,9 @@ def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
         total = None
         for k in range(signature.args[3].count):
             row = builder.gep(from_.data, [builder.extract_value(args[3], k)])
-            later = builder.gep(row, [ir.Constant(ir.IntType(64), AHEAD)])
-            builder.call(ask, [later, ir.Constant(word, 0), ir.Constant(word, 3), ir.Constant(word, 1)])
+            if signature.args[3].count > 1:
+                later = builder.gep(row, [ir.Constant(ir.IntType(64), AHEAD)])
+                builder.call(ask, [later, ir.Constant(word, 0), ir.Constant(word, 3), ir.Constant(word, 1)])
             row = builder.load(builder.bitcast(row, narrow.as_pointer()), align=1)
             row = builder.sext(row, middle)
             total = row if total is None else builder.add(total, row)
