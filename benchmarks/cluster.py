@@ -1,0 +1,96 @@
+"""Two workers of one thread against one thread, on the same data set: what Dask costs and gains.
+
+    python benchmarks/cluster.py --runs 5 --json benchmarks/results/cluster.json
+
+A recurrent network of 2,000 neurons by rule, each recording 1,000 steps of 32 Poisson inputs; as many recordings as
+take `--seconds` on one thread, which is measured first. Kernels are compiled and cached and the cluster stands before
+anything is timed; sending and decoding the image, and sending every recording, is timed. The load average of the host
+stands beside each run. The two evaluations must be equal in every number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+import s2nir
+
+BAR = 1.7
+NEURONS, INPUTS, STEPS, RATE = 2000, 32, 1000, 0.05
+
+
+def network() -> s2nir.MachineImage:
+    """The image of the recurrent network."""
+    ways = [
+        s2nir.Connect(source="in", target="net", rule=s2nir.rules.FixedProbability(p=0.3), weight=0.12),
+        s2nir.Connect(source="net", target="net", rule=s2nir.rules.FixedProbability(p=0.1),
+                      weight=s2nir.rules.Uniform(-0.08, 0.06)),
+    ]
+    graph = s2nir.build({"in": INPUTS, "net": s2nir.Neurons(shape=NEURONS, tau=0.02, r=20.0)}, ways, dt=1e-3)
+    return s2nir.compile(s2nir.quantize(graph))
+
+
+def recordings(count: int) -> np.ndarray:
+    """uint8 (count, STEPS, INPUTS)."""
+    rng = np.random.default_rng(1)
+    return (rng.random((count, STEPS, INPUTS), np.float32) < RATE).astype(np.uint8)
+
+
+def timed(call) -> tuple[float, float, s2nir.Evaluation]:
+    """Seconds of a call, the load average of the last minute before it, and what it gives."""
+    load, begin = os.getloadavg()[0], time.perf_counter()
+    found = call()
+    return time.perf_counter() - begin, load, found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=66.0, help="of serial work (default 66)")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    from distributed import Client, LocalCluster
+
+    image = network()
+    some = recordings(64)
+    s2nir.evaluate(image, some[:4], threads=1)  # compiles, or reads what was compiled
+    seconds, _, found = timed(lambda: s2nir.evaluate(image, some, threads=1))
+    x = recordings(int(np.ceil(args.seconds / seconds * len(some))))
+    print(f"{len(x):,} recordings of {STEPS:,} steps, {found.rates['net']:.4f} spikes per neuron and tick", flush=True)
+    rows = []
+    with tempfile.TemporaryDirectory() as room, LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=room
+    ) as cluster, Client(cluster) as client:
+        s2nir.evaluate(image, some, client, piece=4)
+        for _ in range(args.runs):
+            one, load_one, serial = timed(lambda: s2nir.evaluate(image, x, threads=1))
+            two, load_two, spread = timed(lambda: s2nir.evaluate(image, x, client))
+            if spread != serial:
+                raise SystemExit("the two evaluations differ")
+            rows.append({"serial_s": one, "two_workers_s": two, "ratio": one / two, "load_serial": load_one,
+                         "load_two_workers": load_two})
+            print(f"one thread {one:.1f} s (load {load_one:.2f}), two workers {two:.1f} s (load {load_two:.2f}): "
+                  f"{one / two:.2f}x", flush=True)
+    ratio = statistics.median(r["ratio"] for r in rows)
+    print(f"median of {len(rows)}: {ratio:.2f}x, bar {BAR}x; all numbers are equal")
+    if args.json:
+        args.json.write_text(json.dumps({
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+            "distributed": version("distributed"), "recordings": len(x), "steps": STEPS, "neurons": NEURONS,
+            "rate": found.rates["net"], "runs": rows, "ratio": ratio, "bar": BAR,
+        }, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
