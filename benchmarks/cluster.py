@@ -70,7 +70,7 @@ def main() -> None:
     print(f"{len(x):,} recordings of {STEPS:,} steps, {found.rates['net']:.4f} spikes per neuron and tick", flush=True)
     rows = []
     with tempfile.TemporaryDirectory() as room, LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=room
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", local_directory=room
     ) as cluster, Client(cluster) as client:
         s2nir.evaluate(image, some, client, piece=4)
         for _ in range(args.runs):

@@ -51,7 +51,7 @@ def labels():
 @pytest.fixture(scope="module")
 def client():
     distributed = pytest.importorskip("distributed")
-    with distributed.Client(processes=False, n_workers=2, threads_per_worker=2, dashboard_address=None) as made:
+    with distributed.Client(processes=False, n_workers=2, threads_per_worker=2, dashboard_address=":0") as made:
         yield made
 
 
@@ -206,12 +206,12 @@ def test_pieces_are_bounded_and_whole_rounds():
     class P:
         name, shape = "in", (1000,)
 
-    data = dataset(np.zeros((500, 100, 1000), np.uint8), [P], None, {})
+    data = dataset(np.zeros((500, 100, 1000), np.uint8), [P], None, {}, None)
     assert {b - a for a, b in itertools.islice(data.pieces(None, 1, 1), 3)} == {64}
     assert next(data.pieces(None, 7, 1)) == (0, 70)
     assert next(data.pieces(None, 1, 8)) == (0, 16)
     assert list(data.pieces(400, 1, 1)) == [(0, 400), (400, 500)]
-    large = dataset(np.zeros((3, 9000, 1000), np.uint8), [P], None, {})
+    large = dataset(np.zeros((3, 9000, 1000), np.uint8), [P], None, {}, None)
     assert list(large.pieces(None, 1, 1)) == [(0, 1), (1, 2), (2, 3)]
 
 
@@ -248,7 +248,7 @@ def test_clients_that_are_none(image, spikes, client):
     import distributed
 
     with (
-        distributed.LocalCluster(processes=False, n_workers=0, dashboard_address=None) as empty,
+        distributed.LocalCluster(processes=False, n_workers=0, dashboard_address=":0") as empty,
         distributed.Client(empty) as nobody,
         pytest.raises(s2nir.S2NirError, match=r"has no workers\. Start one with `dask worker"),
     ):
@@ -406,7 +406,7 @@ def test_a_worker_that_is_killed_changes_nothing(tmp_path):
     image = s2nir.compile(s2nir.quantize(s2nir.load(s2nir.data.shapes_network())))
     whole = s2nir.evaluate(image, (x, y), threads=1)
     with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0",
                                  local_directory=str(tmp_path)) as cluster,
         distributed.Client(cluster) as client,
     ):

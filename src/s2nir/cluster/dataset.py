@@ -117,7 +117,7 @@ def _held(spikes: Any, shapes: Mapping[str, Any], dt: float | None) -> tuple[dic
     if not isinstance(given, dict) or given.keys() != shapes.keys() or not _any_events(given):
         arrays = to_arrays(given, shapes, dt)
         return dict(arrays), arrays.batch, arrays.steps
-    held = {}
+    held: dict[str, Any] = {}
     for name, value in given.items():  # one by one: what is dense stays so, events stay events
         held |= {name: _ordered(value)} if isinstance(value, Events) else to_arrays(
             {name: value}, {name: shapes[name]}, dt)
