@@ -5,13 +5,17 @@ import json
 import os
 import pickle
 import signal
+import socket
 import sys
 import threading
+from pathlib import Path
 
+import nir
 import numpy as np
 import pytest
 
 import s2nir
+from s2nir.cli import main
 from s2nir.cluster.dataset import dataset
 from s2nir.cost import work
 from s2nir.data import moving_shapes, synthetic_gestures
@@ -51,7 +55,8 @@ def labels():
 @pytest.fixture(scope="module")
 def client():
     distributed = pytest.importorskip("distributed")
-    with distributed.Client(processes=False, n_workers=2, threads_per_worker=2, dashboard_address=":0") as made:
+    with distributed.Client(processes=False, protocol="tcp", n_workers=2, threads_per_worker=2,
+                            dashboard_address=":0") as made:
         yield made
 
 
@@ -133,7 +138,7 @@ def test_recordings_become_frames_on_the_workers(client):
     ways = [s2nir.Connect(source="in", target="a", rule=s2nir.rules.FixedIndegree(indegree=40), weight=0.5)]
     graph = s2nir.build({"in": (2, 16, 16), "a": s2nir.Neurons(shape=11, tau=0.05, r=5.0)}, ways, dt=0.02)
     image = s2nir.compile(s2nir.quantize(graph))
-    recordings = synthetic_gestures(4, seed=5)
+    recordings = synthetic_gestures(2, seed=5)
     x, y = s2nir.data.frames(recordings, tick_us=20_000, steps=20, size=16)
     whole = s2nir.evaluate(image, (x, y), threads=1)
     assert whole.spikes["a"].sum() > 0
@@ -399,8 +404,85 @@ def test_what_a_sweep_refuses(graph, spikes):
             s2nir.sweep(graph, spikes, points, **options)
 
 
+@pytest.fixture
+def files(graph, image, spikes, labels, tmp_path, monkeypatch):
+    """An image, a NIR file, spikes and labels in a folder."""
+    monkeypatch.chdir(tmp_path)
+    image.save("net.s2.h5")
+    nir.write("net.nir", s2nir.to_nir(graph))
+    np.save("x.npy", spikes)
+    np.save("y.npy", labels)
+
+
+def said(capsys, *words):
+    """Exit code and the JSON object."""
+    capsys.readouterr()
+    code = main([*words, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_the_command_evaluate(files, whole, client, capsys):
+    for where in ((), ("--threads", "2"), ("--threads", "1", "--piece", "3"),
+                  ("--scheduler", client.scheduler.address)):
+        code, found = said(capsys, "evaluate", "net.s2.h5", "x.npy", "--labels", "y.npy", *where)
+        assert code == 0
+        assert found == {"command": "evaluate", "file": "net.s2.h5", "data": "x.npy", **whole.to_dict()}
+    assert main(["evaluate", "net.s2.h5", "x.npy"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == str(whole).splitlines()[:-1]
+    np.save("y.npy", np.zeros(3, int))
+    code, found = said(capsys, "evaluate", "net.s2.h5", "x.npy", "--labels", "y.npy")
+    assert code == 3
+    assert "labels: found int64 (3,), needed 11" in found["error"]["message"]
+    assert said(capsys, "evaluate", "none.s2.h5", "x.npy")[0] == 3
+    for words, message in ((("net.nir", "x.npy"), "net.nir is no image; make one with `s2nir map"),
+                           (("net.s2.h5", "x.npy", "--threads", "1", "--scheduler", "a"), "not allowed with")):
+        with pytest.raises(SystemExit, match="2"):
+            main(["evaluate", *words])
+        assert message in capsys.readouterr().err
+
+
+def test_the_command_finds_no_scheduler(files, capsys, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("s2nir.cluster.workers.WAIT_S", 0.5)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # a port that nobody answers at
+        address = f"tcp://127.0.0.1:{held.getsockname()[1]}"
+        code, found = said(capsys, "evaluate", "net.s2.h5", "x.npy", "--scheduler", address)
+    assert code == 1
+    assert "scheduler: nothing answers at 'tcp://127.0.0.1:" in found["error"]["message"]
+
+
+def test_the_command_sweep(files, spikes, labels, client, capsys):
+    table = s2nir.sweep(s2nir.load("net.nir"), (spikes, labels), GRID)
+    over = ("--over", "bits=8,2,9", "--over", "per=channel,population")
+    for where in ((), ("--threads", "2"), ("--scheduler", client.scheduler.address), ("-o", "rows.jsonl")):
+        code, found = said(capsys, "sweep", "net.nir", "x.npy", "--labels", "y.npy", *over, *where)
+        assert code == 0
+        assert found["rows"] == list(table.rows)
+    assert len(Path("rows.jsonl").read_text().splitlines()) == 7
+    assert main(["sweep", "net.nir", "x.npy", "--labels", "y.npy", *over, "-o", "rows.jsonl"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "net.nir, 6 points"
+    assert lines[1:7] == str(table).splitlines()[1:7]
+    assert lines[-1] == "written: rows.jsonl"
+    assert said(capsys, "sweep", "net.nir", "x.npy", "--over", "percentile=auto", "--calibration", "x.npy")[0] == 0
+    code, found = said(capsys, "sweep", "net.nir", "x.npy", "--over", "bit=8")
+    assert code == 1
+    assert "no stage has an option 'bit'" in found["error"]["message"]
+    for words, message in ((("net.nir", "x.npy", "--over", "bits"), "needed NAME=VALUE,VALUE as in bits=8,6,4"),
+                           (("net.nir", "x.npy", "--over", "bits=8,,4"), "needed NAME=VALUE,VALUE"),
+                           (("net.nir", "x.npy", "--over", "bits=8", "--over", "bits=4"), "give each option once"),
+                           (("net.s2.h5", "x.npy", "--over", "bits=8"), "net.s2.h5 is an image")):
+        with pytest.raises(SystemExit, match="2"):
+            main(["sweep", *words])
+        assert message in capsys.readouterr().err
+
+
 @pytest.mark.slow
-def test_a_worker_that_is_killed_changes_nothing(tmp_path):
+@pytest.mark.parametrize("killed", [1, 2])
+def test_workers_that_are_killed_change_nothing(killed, tmp_path):
+    """Of two; with both, what they shared is gone too."""
     distributed = pytest.importorskip("distributed")
     x, y = moving_shapes(60, seed=7)
     image = s2nir.compile(s2nir.quantize(s2nir.load(s2nir.data.shapes_network())))
@@ -410,16 +492,15 @@ def test_a_worker_that_is_killed_changes_nothing(tmp_path):
                                  local_directory=str(tmp_path)) as cluster,
         distributed.Client(cluster) as client,
     ):
-        before = client.run(os.getpid)
-        victim = next(iter(before.values()))
+        before = set(client.run(os.getpid).values())
+        victims = list(before)[:killed]
 
         def kill(done):
-            nonlocal victim
-            if victim and done >= 0.3 * len(x):
-                os.kill(victim, signal.SIGKILL)
-                victim = 0
+            while victims and done >= 0.3 * len(x):
+                os.kill(victims.pop(), signal.SIGKILL)
 
         assert s2nir.evaluate(image, (x, y), client, piece=2, progress=kill) == whole
-        assert not victim
+        assert not victims
         client.wait_for_workers(2, timeout=60)
-        assert set(client.run(os.getpid).values()) != set(before.values())
+        after = set(client.run(os.getpid).values())
+        assert len(before & after) == 2 - killed

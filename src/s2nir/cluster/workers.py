@@ -14,6 +14,7 @@ from ..arguments import Whole
 from ..errors import InputError, RunError
 
 AHEAD = 2  # pieces for each thread that are handed out before one comes back
+WAIT_S = 10.0  # for a scheduler to answer
 LARGE_GRAPH = "distributed.admin.large-graph-warning-threshold"
 
 
@@ -127,20 +128,20 @@ def dask_distributed(what: str) -> Any:
 
 
 @contextmanager
-def connected(address: str | None, wait_s: float = 10.0) -> Iterator[Any]:
+def connected(address: str | None) -> Iterator[Any]:
     """A client of the scheduler at an address, closed at the end; None where there is no address.
 
     Raises
     ------
     RunError
-        where Dask is not installed, or nothing answers within `wait_s` seconds.
+        where Dask is not installed, or nothing answers within `WAIT_S` seconds.
     """
     if address is None:
         yield None
         return
     distributed = dask_distributed("scheduler")
     try:
-        client = distributed.Client(address, timeout=wait_s)
+        client = distributed.Client(address, timeout=WAIT_S)
     except (OSError, ValueError) as error:
         raise RunError(f"scheduler: nothing answers at {address!r} ({error}). Start one with `dask scheduler`, and "
                        "pass the address that it prints.") from None
