@@ -1,5 +1,6 @@
 """Evaluations and sweeps: the same numbers on any pieces, threads and workers; files that go on; what is refused."""
 
+import importlib
 import itertools
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 
 import nir
@@ -207,6 +209,32 @@ def test_pieces_are_made_as_they_are_taken(image, monkeypatch):
     assert 0 < ahead[0] <= 5
 
 
+def test_threads_decode_an_image_once(spikes, monkeypatch):
+    run = importlib.import_module("s2nir.emulate.run")
+    decode, calls = run.decode, []
+
+    def slowly(image):
+        calls.append(image)
+        time.sleep(0.05)
+        return decode(image)
+
+    monkeypatch.setattr(run, "decode", slowly)
+    s2nir.evaluate(s2nir.compile(s2nir.quantize(chain(hidden=9))), spikes, threads=4, piece=1)
+    assert len(calls) == 1
+
+
+def test_each_worker_is_sent_the_image_once(image, spikes, client, monkeypatch):
+    came = []
+
+    def arrives(self, state):
+        came.append(self)
+        self.__dict__.update(state)
+
+    monkeypatch.setattr(s2nir.MachineImage, "__setstate__", arrives, raising=False)
+    s2nir.evaluate(image, spikes, client, piece=1)
+    assert len(came) <= 1 + 2  # the scheduler, which holds it, and each worker
+
+
 def test_pieces_are_bounded_and_whole_rounds():
     class P:
         name, shape = "in", (1000,)
@@ -370,7 +398,9 @@ def test_a_stopped_sweep_goes_on(table, graph, spikes, labels, tmp_path, monkeyp
     more = s2nir.sweep(graph, (spikes, labels), {"bits": [4, 8], "per": ["channel"]}, file=file)
     assert len(made) == 5
     assert more.rows[1] == table.rows[0]
-    assert len(file.read_text().splitlines()) == 8
+    kept = [json.loads(line) for line in file.read_text().splitlines()[1:]]
+    assert kept[:2] == list(more.rows)  # those of this grid first, in its order
+    assert kept[2:] == list(table.rows[1:])
 
 
 def test_a_file_of_another_sweep_is_refused(graph, spikes, labels, tmp_path):

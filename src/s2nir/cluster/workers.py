@@ -67,10 +67,7 @@ class Dask:
                            f"worker {client.scheduler.address}`, and wait for it with client.wait_for_workers(1).")
 
     def share(self, value: Any) -> Any:
-        held = self.submit(itself, value)
-        self.distributed.wait([held])
-        self.client.replicate([held])
-        return held
+        return self.submit(itself, value)
 
     def submit(self, call: Callable[..., Any], *args: Any) -> Any:
         import dask
