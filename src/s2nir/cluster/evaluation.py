@@ -130,8 +130,8 @@ def evaluate(
     >>> graph = s2nir.build({"in": 2, "a": s2nir.Neurons(shape=2, tau=0.01, r=20.0)}, [way], dt=1e-3)
     >>> image = s2nir.compile(s2nir.quantize(graph))
     >>> found = evaluate(image, ([[[0, 1]], [[1, 0]], [[1, 1]]], [1, 0, 1]))
-    >>> found.decisions["a"].tolist(), found.accuracy
-    ([1, 0, 0], {'a': 0.6666666666666666})
+    >>> found.decisions["out"].tolist(), found.accuracy
+    ([1, 0, 0], {'out': 0.6666666666666666})
     """
     path = None
     if isinstance(image, str | os.PathLike):
