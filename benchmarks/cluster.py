@@ -35,7 +35,7 @@ def network() -> s2nir.MachineImage:
     ways = [
         s2nir.Connect(source="in", target="net", rule=s2nir.rules.FixedProbability(p=0.3), weight=0.12),
         s2nir.Connect(source="net", target="net", rule=s2nir.rules.FixedProbability(p=0.1),
-                      weight=s2nir.rules.Uniform(-0.08, 0.06)),
+                      weight=s2nir.rules.Uniform(low=-0.08, high=0.06)),
     ]
     graph = s2nir.build({"in": INPUTS, "net": s2nir.Neurons(shape=NEURONS, tau=0.02, r=20.0)}, ways, dt=1e-3)
     return s2nir.compile(s2nir.quantize(graph))
