@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import nir
@@ -509,19 +510,32 @@ def test_the_command_sweep(files, spikes, labels, client, capsys):
         assert message in capsys.readouterr().err
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("killed", [1, 2])
-def test_workers_that_are_killed_change_nothing(killed, tmp_path):
-    """Of two; with both, what they shared is gone too."""
-    distributed = pytest.importorskip("distributed")
-    x, y = moving_shapes(60, seed=7)
-    image = s2nir.compile(s2nir.quantize(s2nir.load(s2nir.data.shapes_network())))
-    whole = s2nir.evaluate(image, (x, y), threads=1)
+@pytest.fixture
+def shapes():
+    """An image that takes a few milliseconds for a recording, and data."""
+    return s2nir.compile(s2nir.quantize(s2nir.load(s2nir.data.shapes_network()))), moving_shapes(60, seed=7)
+
+
+@contextmanager
+def processes(folder, failures=3):
+    """A client of two processes; failures : workers that may die over a task"""
+    distributed, dask = pytest.importorskip("distributed"), pytest.importorskip("dask")
     with (
+        dask.config.set({"distributed.scheduler.allowed-failures": failures}),
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0",
-                                 local_directory=str(tmp_path)) as cluster,
+                                 local_directory=str(folder)) as cluster,
         distributed.Client(cluster) as client,
     ):
+        yield client
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [1, 2])
+def test_workers_that_are_killed_change_nothing(killed, shapes, tmp_path):
+    """Of two; with both, what they shared is gone too."""
+    image, (x, y) = shapes
+    whole = s2nir.evaluate(image, (x, y), threads=1)
+    with processes(tmp_path) as client:
         before = set(client.run(os.getpid).values())
         victims = list(before)[:killed]
 
@@ -534,3 +548,17 @@ def test_workers_that_are_killed_change_nothing(killed, tmp_path):
         client.wait_for_workers(2, timeout=60)
         after = set(client.run(os.getpid).values())
         assert len(before & after) == 2 - killed
+
+
+@pytest.mark.slow
+def test_a_piece_that_kills_its_workers_ends_it(shapes, tmp_path):
+    image, data = shapes
+    with processes(tmp_path, failures=0) as client:
+        victims = list(client.run(os.getpid).values())
+
+        def kill(done):
+            while victims:
+                os.kill(victims.pop(), signal.SIGKILL)
+
+        with pytest.raises(s2nir.S2NirError, match="client: workers died over a piece"):
+            s2nir.evaluate(image, data, client, piece=2, progress=kill)

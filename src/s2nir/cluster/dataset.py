@@ -30,8 +30,9 @@ class Filmed:
     recordings: Recordings
     options: tuple[tuple[str, Any], ...]
 
-    def __call__(self) -> NDArray[np.uint8]:
-        return frames(self.recordings, **dict(self.options))[0]
+    def part(self, first: int, end: int) -> NDArray[np.uint8]:
+        """Frames of some of the recordings."""
+        return frames(self.recordings.subset(slice(first, end)), **dict(self.options))[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +50,15 @@ class Dataset:
     size: int
     labels: NDArray[np.int64] | None
 
+    @property
+    def film(self) -> Filmed | None:
+        """What workers make recordings of by themselves."""
+        return self.held if isinstance(self.held, Filmed) else None
+
     def part(self, first: int, end: int) -> Any:
-        """Recordings from `first` to `end`, as `opened` takes them."""
+        """Recordings from `first` to `end`, as `s2nir.run` takes them; of a film, these two."""
         if isinstance(self.held, Filmed):
-            return replace(self.held, recordings=self.held.recordings.subset(slice(first, end)))
+            return first, end
         if not self.held:
             return self.steps
         if _any_events(self.held):
@@ -76,11 +82,6 @@ class Dataset:
             r = self.held.recordings
             return digest((r.name, r.labels, r.places, r.sensor, self.held.options))
         return digest((self.held, self.n, self.steps, self.labels))
-
-
-def opened(part: Any) -> Any:
-    """What `s2nir.run` takes, of a part of a Dataset."""
-    return part() if isinstance(part, Filmed) else part
 
 
 def dataset(given: Any, inputs: Any, dt: float | None, outputs: Mapping[str, int], framing: Any) -> Dataset:

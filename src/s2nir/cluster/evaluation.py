@@ -21,7 +21,7 @@ from ..errors import ImageError, InputError, RunError, needs
 from ..graph import noises
 from ..mapping import MachineImage
 from ..values import FrozenMap, Noun, freeze_fields
-from .dataset import Dataset, dataset, opened
+from .dataset import Dataset, Filmed, dataset
 from .workers import Workers, each, workers
 
 _decoding = threading.Lock()  # threads of one worker decode an image once
@@ -174,9 +174,10 @@ def _evaluate(
     names = {p.name: p.size for p in image.populations if p.spikes and p.kind != "relay"}
     outputs = {o: n for o, n in image.outputs.items() if n in names}
     held, path = shared
+    film = None if data.film is None else by.share(data.film)
     columns = {c: np.zeros(data.n, np.int64) for c in _columns(names, outputs)}
     cuts = list(data.pieces(piece, image.copies, by.count))
-    parts = ((held, path, image.digest, data.part(a, b), noise[a:b], a) for a, b in cuts)
+    parts = ((held, path, image.digest, film, data.part(a, b), noise[a:b], a) for a, b in cuts)
     done = 0
     for place, found in each(by, one_piece, parts):
         a, b = cuts[place]
@@ -197,7 +198,8 @@ def _columns(names: Mapping[str, int], outputs: Mapping[str, str]) -> list[tuple
 
 
 def one_piece(
-    image: MachineImage | None, path: str | None, digest: str, part: Any, noise: tuple[int, ...], first: int
+    image: MachineImage | None, path: str | None, digest: str, film: Filmed | None, part: Any, noise: tuple[int, ...],
+    first: int,
 ) -> dict[tuple[str, str], NDArray[np.int64]]:
     """A task: what is kept of each recording of a piece. Pure: the same piece gives the same anywhere, again."""
     with _decoding:
@@ -209,7 +211,7 @@ def one_piece(
                 synapses_per_core(image, program(image)).sum(axis=1), np.int64).reshape(-1)
     try:
         given = noise[0] if len(set(noise)) == 1 else noise
-        recording = run(image, opened(part), noise=given)
+        recording = run(image, part if film is None else film.part(*part), noise=given)
     except InputError as error:
         raise InputError(f"of the recordings from {first} on: {error}") from None
     return _kept(recording, fanout)

@@ -35,6 +35,10 @@ class Workers(Protocol):
         """Those that are done, at least one."""
         ...
 
+    def result(self, future: Any) -> Any:
+        """What the call gave, or raised."""
+        ...
+
 
 class Threads:
     """Threads of this process: the emulator's kernels run beside each other."""
@@ -50,6 +54,9 @@ class Threads:
 
     def finished(self, waiting: Collection[Any]) -> Iterable[Any]:
         return futures.wait(waiting, return_when=futures.FIRST_COMPLETED).done
+
+    def result(self, future: Any) -> Any:
+        return future.result()
 
 
 class Dask:
@@ -78,6 +85,13 @@ class Dask:
     def finished(self, waiting: Collection[Any]) -> Iterable[Any]:
         done: Iterable[Any] = self.distributed.wait(list(waiting), return_when="FIRST_COMPLETED").done
         return done
+
+    def result(self, future: Any) -> Any:
+        try:
+            return future.result()
+        except self.distributed.KilledWorker as error:
+            raise RunError(f"client: workers died over a piece, one after the other ({error}). They may have too "
+                           "little memory: pass a smaller piece, or start them with more.") from None
 
 
 def itself(value: Any) -> Any:
@@ -157,7 +171,7 @@ def each(by: Workers, call: Callable[..., Any], parts: Iterable[tuple[Any, ...]]
             if not waiting:
                 return
             for future in by.finished(waiting):
-                yield waiting.pop(future), future.result()
+                yield waiting.pop(future), by.result(future)
     finally:
         for future in waiting:
             future.cancel()
