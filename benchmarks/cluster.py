@@ -4,8 +4,9 @@
 
 A recurrent network of 2,000 neurons by rule, each recording 1,000 steps of 32 Poisson inputs; as many recordings as
 take `--seconds` on one thread, which is measured first. Kernels are compiled and cached and the cluster stands before
-anything is timed; sending and decoding the image, and sending every recording, is timed. The load average of the host
-stands beside each run. The two evaluations must be equal in every number.
+anything is timed; sending and decoding the image, and sending every recording, is timed. Beside each run stand the load
+average of the host before it and the seconds of processor time that it had: where these are well below the seconds that
+passed, the host had other work, and the run says nothing. The two evaluations must be equal in every number.
 """
 
 from __future__ import annotations
@@ -47,11 +48,11 @@ def recordings(count: int) -> np.ndarray:
     return (rng.random((count, STEPS, INPUTS), np.float32) < RATE).astype(np.uint8)
 
 
-def timed(call) -> tuple[float, float, s2nir.Evaluation]:
-    """Seconds of a call, the load average of the last minute before it, and what it gives."""
-    load, begin = os.getloadavg()[0], time.perf_counter()
+def timed(call, cpu=time.process_time) -> tuple[dict[str, float], s2nir.Evaluation]:
+    """Seconds of a call, of processor time in it, the load average of the minute before it; and what it gives."""
+    load, before, begin = os.getloadavg()[0], cpu(), time.perf_counter()
     found = call()
-    return time.perf_counter() - begin, load, found
+    return {"s": time.perf_counter() - begin, "cpu_s": cpu() - before, "load": load}, found
 
 
 def main() -> None:
@@ -65,8 +66,8 @@ def main() -> None:
     image = network()
     some = recordings(64)
     s2nir.evaluate(image, some[:4], threads=1)  # compiles, or reads what was compiled
-    seconds, _, found = timed(lambda: s2nir.evaluate(image, some, threads=1))
-    x = recordings(int(np.ceil(args.seconds / seconds * len(some))))
+    first, found = timed(lambda: s2nir.evaluate(image, some, threads=1))
+    x = recordings(int(np.ceil(args.seconds / first["cpu_s"] * len(some))))
     print(f"{len(x):,} recordings of {STEPS:,} steps, {found.rates['net']:.4f} spikes per neuron and tick", flush=True)
     rows = []
     with tempfile.TemporaryDirectory() as room, LocalCluster(
@@ -74,14 +75,15 @@ def main() -> None:
     ) as cluster, Client(cluster) as client:
         s2nir.evaluate(image, some, client, piece=4)
         for _ in range(args.runs):
-            one, load_one, serial = timed(lambda: s2nir.evaluate(image, x, threads=1))
-            two, load_two, spread = timed(lambda: s2nir.evaluate(image, x, client))
+            one, serial = timed(lambda: s2nir.evaluate(image, x, threads=1))
+            two, spread = timed(lambda: s2nir.evaluate(image, x, client),
+                                lambda: sum(client.run(time.process_time).values()))
             if spread != serial:
                 raise SystemExit("the two evaluations differ")
-            rows.append({"serial_s": one, "two_workers_s": two, "ratio": one / two, "load_serial": load_one,
-                         "load_two_workers": load_two})
-            print(f"one thread {one:.1f} s (load {load_one:.2f}), two workers {two:.1f} s (load {load_two:.2f}): "
-                  f"{one / two:.2f}x", flush=True)
+            rows.append({"serial": one, "two_workers": two, "ratio": one["s"] / two["s"]})
+            print("; ".join(f"{words} {t['s']:.1f} s, {t['cpu_s']:.1f} s of processor time, load {t['load']:.2f}"
+                            for words, t in (("one thread", one), ("two workers", two))), end="", flush=True)
+            print(f": {rows[-1]['ratio']:.2f}x", flush=True)
     ratio = statistics.median(r["ratio"] for r in rows)
     print(f"median of {len(rows)}: {ratio:.2f}x, bar {BAR}x; all numbers are equal")
     if args.json:
