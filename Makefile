@@ -34,5 +34,5 @@ test: .venv/.installed-dev
 	@touch $@
 
 .venv/.installed-dev: pyproject.toml constraints.txt .venv/.created
-	$(INSTALL) -c constraints.txt -e '.[train,viz,data,dev]'
+	$(INSTALL) -c constraints.txt -e '.[train,viz,data,cluster,dev]'
 	@touch $@ .venv/.installed

@@ -13,7 +13,7 @@ ROOT = Path(s2nir.__file__).parent
 # each name imports only from those before it; the first row are single modules that everyone may use
 BASE = ["errors", "arguments", "values", "files", "fixedpoint", "events"]
 ORDER = [*BASE, "machine", "graph", "frontend", "quantize", "mapping", "emulate", "cost", "report", "train", "data",
-         "export", "pipeline", "bench", "demo", "cli", "__main__"]
+         "export", "pipeline", "cluster", "bench", "demo", "cli", "__main__"]
 REACH_RIGHT = {  # convenience methods that import to the right inside their body
     ("emulate/recording.py", "report"),  # rec.report()
     ("mapping/image.py", "emulate"),  # image.stream()
@@ -35,6 +35,8 @@ ONLY = {  # heavy library -> modules that may import it, and whether inside a fu
     "tonic": {"data/tonic_library.py": True},
     "matplotlib": {"bench/figure.py": True},
     "rich": {"cli/console.py": True},
+    "dask": {"cluster/workers.py": True},
+    "distributed": {"cluster/workers.py": True},
 }
 
 
@@ -103,7 +105,8 @@ def test_heavy_libraries_stay_where_they_belong():
 def test_importing_s2nir_loads_nothing_heavy():
     code = (
         "import sys, s2nir; s2nir.compile, s2nir.load, s2nir.quantize, s2nir.run, s2nir.compare; "
-        "print([m for m in ('torch', 'numba', 'nir', 'snntorch', 'matplotlib', 'rich') if m in sys.modules])"
+        "print([m for m in ('torch', 'numba', 'nir', 'snntorch', 'matplotlib', 'rich', 'dask', 'distributed') "
+        "if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -519,8 +519,8 @@ def test_a_file_may_be_larger_where_that_is_said(capsys, tmp_path):
     (["check", "x", "--bit", "4"], "s2nir check: there is no flag --bit; did you mean --bits?"),
     (["run", "x", "--inpt=y"], "s2nir run: there is no flag --inpt; did you mean --input?"),
     (["check", "x", "--frobnicate"], "s2nir check: there is no flag --frobnicate"),
-    (["chek", "x"], "s2nir: argument COMMAND: found 'chek', allowed check, quantize, map, run, report, export, "
-                    "bench, demo; did you mean check?"),
+    (["chek", "x"], "s2nir: argument COMMAND: found 'chek', allowed check, quantize, map, run, report, evaluate, "
+                    "sweep, export, bench, demo; did you mean check?"),
     (["check", "x", "--reset", "substract"], "s2nir check: argument --reset: found 'substract', allowed (also as "
      "NAME=...) subtract, zero, to_value, none, snntorch_restored; did you mean subtract?"),
     (["check", "x", "--like", "pyspinnaker2"], "s2nir check: argument --like: found 'pyspinnaker2', allowed "

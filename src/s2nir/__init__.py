@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import S2NirError, S2NirWarning
 
 if TYPE_CHECKING:
+    from .cluster import Evaluation, Sweep, evaluate, sweep
     from .cost import Limits, explain
     from .emulate import Recording, run
     from .events import Events
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Connect": "frontend",
     "Deployment": "pipeline",
+    "Evaluation": "cluster",
     "Events": "events",
     "Faults": "machine",
     "Fidelity": "report",
@@ -42,15 +44,18 @@ _HOME = {
     "Recording": "emulate",
     "Report": "report",
     "SpiNNaker2": "machine",
+    "Sweep": "cluster",
     "build": "frontend",
     "compare": "report",
     "compile": "mapping",
     "deploy": "pipeline",
+    "evaluate": "cluster",
     "explain": "cost",
     "from_snntorch": "frontend",
     "load": "frontend",
     "quantize": "quantize",
     "run": "emulate",
+    "sweep": "cluster",
     "to_nir": "frontend",
     "to_snntorch": "frontend",
 }
@@ -61,6 +66,7 @@ __all__ = [
     "QAT",
     "Connect",
     "Deployment",
+    "Evaluation",
     "Events",
     "Faults",
     "Fidelity",
@@ -76,15 +82,18 @@ __all__ = [
     "S2NirError",
     "S2NirWarning",
     "SpiNNaker2",
+    "Sweep",
     "build",
     "compare",
     "compile",
     "deploy",
+    "evaluate",
     "explain",
     "from_snntorch",
     "load",
     "quantize",
     "run",
+    "sweep",
     "to_nir",
     "to_snntorch",
 ]

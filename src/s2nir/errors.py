@@ -1,5 +1,8 @@
 """Everything s2nir raises or warns with: one parent, one child per stage."""
 
+import copyreg
+from typing import Any
+
 
 class S2NirError(Exception):
     """Parent of every error that s2nir raises on purpose.
@@ -16,6 +19,10 @@ class S2NirError(Exception):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Back from another process as it is: a child's arguments are not those of `Exception`."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class LoadError(S2NirError):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from .errors import InputError
 
@@ -43,6 +44,23 @@ def write_whole(target: Path, write: Callable[[BinaryIO], object]) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def json_object(text: str, where: str, remedy: str) -> dict[str, Any]:
+    """An object that was kept as JSON.
+
+    Raises
+    ------
+    InputError
+        where it is damaged.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{where}: is no JSON object. {remedy}")
+    return found
 
 
 def not_hdf5(path: Path, needed: str) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .emulate import Recording, run
 from .errors import S2NirError
@@ -47,12 +48,19 @@ def deploy(src: Any, spikes: Any, like: str | None = None, **options: Any) -> De
     S2NirError
         the first stage that cannot go on says why.
     """
-    loading, scheming, quantizing, compiling, running = _sorted(options, src)
-    scheme = PTQ(**scheming)
+    stages = by_stage(options, src)
+    graph, network, image = made(src, like, stages)
+    recording = run(image, spikes, **stages.running)
+    return Deployment(graph=graph, network=network, image=image, recording=recording, report=report(recording))
+
+
+def made(src: Any, like: str | None, stages: Stages) -> tuple[Graph, Network, MachineImage]:
+    """From a source to its image, as `deploy` goes."""
+    loading, compiling, scheme = dict(stages.loading), dict(stages.compiling), PTQ(**stages.scheming)
     if like == BOARD:
         loading.setdefault("compare", ">=")
         compiling.setdefault("onset", "board")
-        scheme = dataclasses.replace(PTQ.board(), **scheming)
+        scheme = dataclasses.replace(PTQ.board(), **stages.scheming)
     elif like is not None:
         raise S2NirError(f"like: found {like!r}, allowed {BOARD!r} or None")
     graph = src if isinstance(src, Graph) else load(src, **loading)
@@ -60,10 +68,8 @@ def deploy(src: Any, spikes: Any, like: str | None = None, **options: Any) -> De
         if isinstance(src, Graph):
             graph = _compared(graph, Compare.GREATER_EQUAL)
         board_faults(graph)
-    network = quantize(graph, scheme, **quantizing)
-    image = compile(network, **compiling)
-    recording = run(image, spikes, **running)
-    return Deployment(graph=graph, network=network, image=image, recording=recording, report=report(recording))
+    network = quantize(graph, scheme, **stages.quantizing)
+    return graph, network, compile(network, **compiling)
 
 
 def _compared(graph: Graph, compare: Compare) -> Graph:
@@ -71,7 +77,17 @@ def _compared(graph: Graph, compare: Compare) -> Graph:
     return dataclasses.replace(graph, populations=tuple(populations))
 
 
-def _sorted(options: dict[str, Any], src: Any) -> list[dict[str, Any]]:
+class Stages(NamedTuple):
+    """Options by the stage that takes them: load, PTQ, quantize, compile, run."""
+
+    loading: dict[str, Any]
+    scheming: dict[str, Any]
+    quantizing: dict[str, Any]
+    compiling: dict[str, Any]
+    running: dict[str, Any]
+
+
+def by_stage(options: Mapping[str, Any], src: Any) -> Stages:
     """Options by stage; one that no stage has is refused."""
     names = [
         set() if isinstance(src, Graph) else set(inspect.signature(load).parameters) - {"src"},
@@ -92,4 +108,4 @@ def _sorted(options: dict[str, Any], src: Any) -> list[dict[str, Any]]:
             raise S2NirError(f"deploy: no stage has an option {name!r}; there are {known}")
         for i in stages:
             found[i][name] = value
-    return found
+    return Stages(*found)

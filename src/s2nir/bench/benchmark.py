@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, S2NirError
-from ..files import write_whole
+from ..files import json_object, write_whole
 from ..frontend import from_snntorch
 from ..graph import Graph
 from ..quantize import QAT
@@ -142,7 +142,7 @@ def _plan(source: Source, folder: Path) -> None:
     _make(folder)
     kept = folder / "plan.json"
     if kept.exists():
-        found = _json(kept, "Remove the folder, or use another.")
+        found = json_object(kept.read_text(), str(kept), "Remove the folder, or use another.")
         differs = sorted(k for k in plan.keys() | found.keys() if plan.get(k) != found.get(k) and k != "seeds")
         if differs:
             raise InputError(f"{folder}: holds another benchmark ({', '.join(differs)} differ). Use another folder.")
@@ -164,23 +164,6 @@ def _make(folder: Path) -> None:
     except (FileExistsError, NotADirectoryError):
         file = next(path for path in (folder, *folder.parents) if path.exists())
         raise InputError(f"{file}: is a file, needed a folder. Name another one, or move the file away.") from None
-
-
-def _json(path: Path, remedy: str) -> dict[str, Any]:
-    """An object that was kept.
-
-    Raises
-    ------
-    InputError
-        where the file is damaged.
-    """
-    try:
-        found = json.loads(path.read_text())
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: is no JSON object. {remedy}")
-    return found
 
 
 class _Seed:
@@ -281,7 +264,7 @@ def _read(folder: Path, preset: Preset) -> list[dict[str, dict[str, Any]]]:
 
 def _row_of(path: Path, row: Row) -> dict[str, Any]:
     remedy = "Remove it, and the row is run again."
-    kept = _json(path, remedy)
+    kept = json_object(path.read_text(), str(path), remedy)
     missing = [name for name in (*KEPT, *(KEPT_OF_INTEGERS if row.integer else ())) if name not in kept]
     if missing:
         raise InputError(f"{path}: lacks {', '.join(missing)}. {remedy}")

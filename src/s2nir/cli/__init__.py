@@ -1,4 +1,4 @@
-"""The command line: `s2nir check, quantize, map, run, report, bench, demo`."""
+"""The command line: `s2nir check, quantize, map, run, report, evaluate, sweep, export, bench, demo`."""
 
 from .parser import main, parser
 

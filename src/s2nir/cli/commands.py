@@ -43,7 +43,7 @@ def check(args: argparse.Namespace, out: Console) -> Answer:
     """Contract, populations, projections, and a trial fit."""
     if is_image(args.file):
         return _check_image(args, out)
-    found = contract_report(args.file, **_loading(args))
+    found = contract_report(args.file, **loading(args))
     if args.like == BOARD and not args.compare:
         found = dataclasses.replace(found, entries=tuple(_by_board(e) for e in found.entries))
     out.say(str(found))
@@ -60,7 +60,7 @@ def check(args: argparse.Namespace, out: Console) -> Answer:
         flags = {"--dt SECONDS" if e.item == "dt" else "--reset RESET" for e in found.missing}
         out.say(f"incomplete: {', '.join(answer['missing'])}; pass {' and '.join(sorted(flags))}")
         return answer, FAILED
-    graph = load(args.file, **_loading(args))
+    graph = load(args.file, **loading(args))
     answer["graph"] = _graph_values(graph)
     out.say(f"parameters\n  {answer['graph']['parameters']:,}, {answer['graph']['weights']:,} of them weights")
     try:
@@ -85,8 +85,8 @@ def _by_board(entry: Any) -> Any:
 
 def quantize(args: argparse.Namespace, out: Console) -> Answer:
     """Scales, weights over the limit, dead populations and errors, by population."""
-    _no_image(args)
-    graph = load(args.file, **_loading(args))
+    no_image(args)
+    graph = load(args.file, **loading(args))
     data = _calibration(args, graph)
     network = _network(args, graph, data)
     rows = weigh(graph, network, data)
@@ -105,13 +105,13 @@ def quantize(args: argparse.Namespace, out: Console) -> Answer:
 
 def map(args: argparse.Namespace, out: Console) -> Answer:
     """Compile and save an image; or say what it takes of the machine."""
-    _no_image(args)
+    no_image(args)
     if not args.output and not args.explain:
         raise WrongUse("give -o IMAGE to write, or --explain")
     if args.explain and args.copies is not None:
         raise WrongUse("--explain explains one copy; give --copies with -o alone")
-    _can_write(args.output, "an image", IMAGES)
-    graph = load(args.file, **_loading(args))
+    can_write(args.output, "an image", IMAGES)
+    graph = load(args.file, **loading(args))
     network = _network(args, graph, _calibration(args, graph))
     answer: dict[str, Any] = {"file": args.file, "output": args.output}
     if args.explain:
@@ -134,14 +134,14 @@ def map(args: argparse.Namespace, out: Console) -> Answer:
 
 def run(args: argparse.Namespace, out: Console) -> Answer:
     """Run an image, or a network the whole way."""
-    _can_write(args.output)
-    _can_write(args.report, "a report", REPORTS)
+    can_write(args.output)
+    can_write(args.report, "a report", REPORTS)
     if is_image(args.file):
         _only_image_flags(args)
         image = MachineImage.load(args.file)
         spikes = _spikes(args, image.inputs, image.max_count)
     else:
-        graph = load(args.file, **_loading(args))
+        graph = load(args.file, **loading(args))
         spikes = _spikes(args, graph.inputs, args.max_count)
         image = _image(args, _network(args, graph, _calibration(args, graph)))
     labels = _labels(args, spikes, image)
@@ -164,9 +164,9 @@ def run(args: argparse.Namespace, out: Console) -> Answer:
 
 def report(args: argparse.Namespace, out: Console) -> Answer:
     """Run, compare with the float run, and write the page."""
-    _no_image(args)
-    _can_write(args.output, "a report", REPORTS)
-    graph = load(args.file, **_loading(args))
+    no_image(args)
+    can_write(args.output, "a report", REPORTS)
+    graph = load(args.file, **loading(args))
     spikes = _spikes(args, graph.inputs, args.max_count)
     image = _image(args, _network(args, graph, _calibration(args, graph)))
     labels = _labels(args, spikes, image)
@@ -192,9 +192,9 @@ def export(args: argparse.Namespace, out: Console) -> Answer:
     """An image as a script for a board."""
     if not is_image(args.file) and Path(args.file).is_file():
         raise WrongUse(f"export: {args.file} is no image; make one with `s2nir map {args.file} -o model.s2.h5`")
-    _can_write(args.output, "a script", (".py",))
+    can_write(args.output, "a script", (".py",))
     image = MachineImage.load(args.file)
-    spikes = _named_spikes(args.spikes, image.inputs)
+    spikes = named_spikes(args.spikes, image.inputs)
     made = export_py_spinnaker2(image, args.output, spikes, args.record, args.recording)
     out.say(str(made))
     data = str(Path(args.output).with_suffix(".npz"))
@@ -261,7 +261,7 @@ def _check_image(args: argparse.Namespace, out: Console) -> Answer:
     return answer, FAILED if breaches else FITS
 
 
-def _no_image(args: argparse.Namespace) -> None:
+def no_image(args: argparse.Namespace) -> None:
     if is_image(args.file):
         raise WrongUse(f"{args.command}: {args.file} is an image; this command takes the NIR file that it came from")
 
@@ -274,7 +274,7 @@ def _only_image_flags(args: argparse.Namespace) -> None:
         raise WrongUse(f"{args.command}: {args.file} is an image, where {', '.join(given)} has been settled")
 
 
-def _loading(args: argparse.Namespace) -> dict[str, Any]:
+def loading(args: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `load`."""
     compares = _chosen(args.compare, "--compare")
     if compares is None and args.like == BOARD:
@@ -299,13 +299,13 @@ def _chosen(pairs: Sequence[tuple[str | None, str]] | None, flag: str) -> Any:
 
 def _calibration(args: argparse.Namespace, graph: Graph) -> Any:
     if args.calibration is not None:
-        return _named_spikes(args.calibration, graph.inputs)
+        return named_spikes(args.calibration, graph.inputs)
     if args.percentile == "auto":
         raise QuantizeError("--percentile auto needs data to choose on: pass --calibration FILE")
     return None
 
 
-def _named_spikes(path: str, inputs: Sequence[Any]) -> Any:
+def named_spikes(path: str, inputs: Sequence[Any]) -> Any:
     """Spikes from a file, whose names are those of the inputs."""
     found = read_spikes(path)
     names = sorted(p.name for p in inputs)
@@ -331,7 +331,7 @@ def _labels(args: argparse.Namespace, spikes: Any, image: MachineImage) -> Any:
     return read_labels(args.labels, _batch(spikes, image), sizes)
 
 
-def _can_write(path: str | None, what: str = "", endings: tuple[str, ...] = ()) -> None:
+def can_write(path: str | None, what: str = "", endings: tuple[str, ...] = ()) -> None:
     """Say before a long run what would else be said after it."""
     if path is None:
         return
@@ -374,7 +374,7 @@ def _machine(args: argparse.Namespace) -> SpiNNaker2:
 
 def _spikes(args: argparse.Namespace, inputs: Sequence[Any], max_count: int) -> Any:
     if args.input is not None:
-        return _named_spikes(args.input, inputs)
+        return named_spikes(args.input, inputs)
     return poisson(inputs, args.poisson, args.steps, args.seed, max_count)
 
 

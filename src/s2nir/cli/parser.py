@@ -1,4 +1,4 @@
-"""The command `s2nir`: check, quantize, map, run, report, export, bench, demo.
+"""The command `s2nir`: check, quantize, map, run, report, evaluate, sweep, export, bench, demo.
 
 Exit codes: 0 fits and runs, 1 a check failed (it does not fit, cannot be quantized, the contract has a gap, a match is
 below `--min-match`), 2 wrong use, 3 bad input (a file that cannot be read, or that is not what it should be).
@@ -7,6 +7,7 @@ below `--min-match`), 2 wrong use, 3 bad input (a file that cannot be read, or t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -33,6 +34,7 @@ MINIMISERS = ("auto", "none", "neighbours", "ordered_covering", "expand", "fewes
 RECORDS = ("spikes", "voltages", "time")
 WINDOW, MOST_COUNT, MOST_BOARDS = (1024, 98_304), 65_535, 1365
 BENCHMARKS = ("dvs-gesture", "nmnist")
+MANY = ("evaluate", "sweep")
 
 
 class WrongUse(Exception):
@@ -123,9 +125,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(name: str) -> Callable[..., tuple[dict[str, Any], int]]:
-    from . import commands
+    from . import commands, many
 
-    found: Callable[..., tuple[dict[str, Any], int]] = getattr(commands, name)
+    found: Callable[..., tuple[dict[str, Any], int]] = getattr(many if name in MANY else commands, name)
     return found
 
 
@@ -146,7 +148,8 @@ def parser() -> _Parser:
     """The whole command line; flags are named as the arguments of s2nir.load, PTQ, quantize, compile and run."""
     top = _Parser(
         prog="s2nir",
-        description="Spiking networks from NIR to SpiNNaker2: check, quantize, map, run, report, export, bench.",
+        description="Spiking networks from NIR to SpiNNaker2: check, quantize, map, run, report, evaluate, sweep, "
+        "export, bench.",
         epilog="Exit codes: 0 fits and runs, 1 a check failed, 2 wrong use, 3 bad input. "
         "`s2nir COMMAND --help` has an example of each.",
     )
@@ -179,6 +182,7 @@ def parser() -> _Parser:
     report.add_argument("-o", "--output", metavar="FILE", help="report to write: .html, .json or .txt")
     report.add_argument("--min-match", type=_share, metavar="SHARE",
                         help="exit with 1 where a population's spikes are alike in less than this share (0 to 1)")
+    _many_commands(sub)
     export = _add(sub, "export", "write a script that runs an image on a board by py-spinnaker2",
                   "s2nir export model.s2.h5 x.npy -o run_on_board.py")
     export.add_argument("file", metavar="IMAGE", help="an image (.s2.h5)")
@@ -203,6 +207,31 @@ def _add(sub: Any, name: str, words: str, example: str) -> _Parser:
     )
     command.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     return command
+
+
+def _many_commands(sub: Any) -> None:
+    """Commands that go over a whole data set."""
+    evaluate = _add(sub, "evaluate", "run an image on a whole data set, on threads or on a cluster",
+                    "s2nir evaluate model.s2.h5 x.npy --labels y.npy --threads 4")
+    evaluate.add_argument("file", metavar="IMAGE", help="an image (.s2.h5)")
+    evaluate.add_argument("--piece", type=_whole(1), metavar="N", help="recordings that are handed out at once")
+    sweep = _add(sub, "sweep", "quantize, map and run a network under many options",
+                 "s2nir sweep model.nir x.npy --labels y.npy --reset zero --over bits=8,6,4")
+    sweep.add_argument("file", metavar="FILE", help="a NIR file")
+    sweep.add_argument("--over", action="append", required=True, metavar="NAME=VALUE,...", type=_over,
+                       help="an option of PTQ, quantize or compile, and what to try; several times for "
+                       "all combinations")
+    sweep.add_argument("--calibration", metavar="FILE", help="spikes to calibrate on, .npy or .npz")
+    sweep.add_argument("-o", "--output", metavar="FILE", help="rows as lines of JSON; the same command goes on there")
+    _load_flags(sweep)
+    for command in (evaluate, sweep):
+        command.add_argument("data", metavar="DATA", help="spikes (batch, steps, *shape), as --input of `run`")
+        command.add_argument("--labels", metavar="FILE", help="the right neuron of each recording, a .npy of whole "
+                             "numbers; gives the accuracy")
+        where = command.add_mutually_exclusive_group()
+        where.add_argument("--threads", type=_whole(1), metavar="N", help="of this process (default: evaluate takes as "
+                           "many as there are cores, sweep one)")
+        where.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, such as tcp://10.0.0.1:8786")
 
 
 def _load_flags(command: argparse.ArgumentParser) -> None:
@@ -302,6 +331,25 @@ def _named(allowed: tuple[str, ...]) -> Callable[[str], tuple[str | None, str]]:
         raise argparse.ArgumentTypeError(f"found {text!r}, allowed (also as NAME=...) {said}")
 
     return parse
+
+
+def _over(text: str) -> tuple[str, list[Any]]:
+    """NAME=VALUE,VALUE: whole numbers, numbers, none or words.
+
+    >>> _over("bits=8,s4"), _over("window=none,8192")
+    (('bits', [8, 's4']), ('window', [None, 8192]))
+    """
+    name, equals, values = text.partition("=")
+    if not name.isidentifier() or not equals or "" in values.split(","):
+        raise argparse.ArgumentTypeError(f"found {text!r}, needed NAME=VALUE,VALUE as in bits=8,6,4")
+    return name, [_value(v) for v in values.split(",")]
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return None if text == "none" else text
 
 
 def _number(text: str) -> float:
