@@ -18,7 +18,7 @@ SOURCE = Path(kernels.__file__).read_text()
 
 
 def test_an_edit_beside_the_kernels_is_an_edit_of_them():
-    """cache=True sees edits of the file of a function alone: kernels.py holds a digest of those whose helpers it calls."""
+    """cache=True sees edits of a function's own file; kernels.py holds a digest of those whose helpers it calls."""
     beside = [Path(kernels.__file__).with_name(name) for name in ("draw_kernels.py", "vectors.py")]
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in beside)).hexdigest()[:16]
     assert f'BESIDE = "{digest}"' in SOURCE, "put the new digest into kernels.py"
