@@ -14,7 +14,7 @@ from .errors import S2NirError, S2NirWarning
 
 if TYPE_CHECKING:
     from .cost import Limits, explain
-    from .emulate import Recording, run
+    from .emulate import EventTiming, Recording, run
     from .events import Events
     from .frontend import Connect, Neurons, build, from_snntorch, load, to_nir, to_snntorch
     from .graph import Graph, Poisson
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Connect": "frontend",
     "Deployment": "pipeline",
+    "EventTiming": "emulate",
     "Events": "events",
     "Faults": "machine",
     "Fidelity": "report",
@@ -61,6 +62,7 @@ __all__ = [
     "QAT",
     "Connect",
     "Deployment",
+    "EventTiming",
     "Events",
     "Faults",
     "Fidelity",

@@ -17,6 +17,7 @@ from ..events import Arrays, to_counts
 from ..fixedpoint import Arithmetic
 from ..graph import noises
 from ..mapping import MachineImage, named
+from .event import Served, event_round, queueing, served, timing_of
 from .memory import Program, decode, read
 from .recording import Recording
 from .rounds import Packets, Result, by_copy, rounds
@@ -51,6 +52,7 @@ def run(
     threads: int = 1,
     progress: Any = None,
     noise: Any = 0,
+    timing: Any = None,
 ) -> Recording:
     """Run an image on the emulator.
 
@@ -63,6 +65,9 @@ def run(
     threads : over the rounds; changes no bit
     progress : called with the number of finished recordings after each round
     noise : which draws Poisson drives make, a number for all recordings or one for each (of an image of copies: one)
+    timing : None, where all cores keep time and no packet is dropped; "event" or an `s2nir.EventTiming` for a simulation
+        of packets, FIFOs, routers, links, and cores that overrun their ticks: `Recording.queueing` has what it finds,
+        and where nothing overruns, overflows or comes late all else is the same to the bit
 
     Raises
     ------
@@ -80,12 +85,17 @@ def run(
     watch, columns, before = watched(image, ready, record)
     ticks = steps + image.lag
     packets = packets_of(given, ready, image.copies, ticks)
+    at_once = rounds(packets, image.copies)
+    times = timing_of(timing)
+    on = None if times is None else served(image, ready, times, watch)
+    counted: list[tuple[Result, Any]] = []
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        jobs = [pool.submit(one, ready, p, ticks, watch, before, n)
-                for p, n in zip(rounds(packets, image.copies), drawn[:: image.copies], strict=True)]
+        jobs = [pool.submit(_round, ready, p, ticks, watch, before, n, on)
+                for p, n in zip(at_once, drawn[:: image.copies], strict=True)]
         results: list[Result] = []
         for job in jobs:
-            results += by_copy(job.result(), ready.first[:: image.cores_per_copy])
+            counted.append(job.result())
+            results += by_copy(counted[-1][0], ready.first[:: image.cores_per_copy])
             if progress is not None:
                 progress(min(len(results), batch))
     results = results[:batch]
@@ -101,7 +111,17 @@ def run(
         compared=[r[2] for r in results] if before else [],
         columns=columns,
         saturated=np.array([r[3] for r in results]),
+        queueing=None if on is None else queueing(on, ticks, counted, at_once),
     )
+
+
+def _round(
+    ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool, noise: int, on: Served | None
+) -> tuple[Result, Any]:
+    """One round, with times where `on` is given."""
+    if on is not None:
+        return event_round(on, packets, ticks, before, noise)
+    return one(ready, packets, ticks, watch, before, noise), None
 
 
 def _noises(noise: Any, batch: int, copies: int) -> tuple[int, ...]:
