@@ -87,7 +87,7 @@ class Oracle:
         k = int(np.flatnonzero((g.first <= first) & (g.end >= end))[0]) if kind != "input" else 0
         core = Core(i, first, end, kind, int(g.onset[k]) if g.first.size else 0, int(g.left[k]) if g.first.size else 0)
         zero = 0 if self.fixed else np.float32(0)
-        core.v, core.i = ({n: zero for n in range(first, end)} for _ in range(2))
+        core.v, core.i = (dict.fromkeys(range(first, end), zero) for _ in range(2))
         return core
 
     def core_of(self, neuron):

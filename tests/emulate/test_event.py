@@ -11,6 +11,7 @@ import s2nir
 from emulate.event_oracle import Oracle
 from emulate.test_drive import KINDS, net
 from emulate.test_exact import WHOLE, drive, whole_graphs
+from s2nir.cost import timing
 from s2nir.data import moving_shapes, shapes_network
 from s2nir.emulate import event as events
 from s2nir.emulate import event_kernels as kernels
@@ -52,10 +53,10 @@ def kept(recording):
     assert np.array_equal(q.due, [each[r : r + n].sum(axis=0) for r in range(0, recording.batch, n)])
 
 
-def both(image, spikes, timing=ROOMY, **some):
+def both(image, spikes, times=ROOMY, **some):
     record = ("spikes", "voltages", "potentials")
     want = s2nir.run(image, spikes, record=record, **some)
-    same(s2nir.run(image, spikes, record=record, timing=timing, **some), want)
+    same(s2nir.run(image, spikes, record=record, timing=times, **some), want)
     return want
 
 
@@ -82,7 +83,7 @@ def test_convolutions_copies_and_threads():
     spikes = spikes[:, :20]
     both(s2nir.compile(network), spikes, threads=2)
     image = s2nir.compile(network, copies=2)
-    assert both(image, spikes).packets > 10_000
+    assert both(image, spikes).packets > 9_000
     assert s2nir.run(image, spikes, timing=ROOMY).queueing.due.shape == (2, len(image.cores))
 
 
@@ -109,13 +110,13 @@ def test_several_chips(boards):
     assert want.spikes["p1"].sum() > 50
 
 
-def watched_round(image, spikes, timing):
+def watched_round(image, spikes, times):
     """One round with a log: what was sent, counts, and the events as the oracle has them."""
     ready = program(image)
     given = to_counts(spikes, {p.name: p.shape for p in image.inputs}, image.dt, image.max_count)
     ticks = given.steps + image.lag
     (packets,) = rounds(packets_of(given, ready, 1, ticks), 1)
-    served = events.served(image, ready, timing, watched(image, ready, ("spikes",))[0])
+    served = events.served(image, ready, times, watched(image, ready, ("spikes",))[0])
     (sent, *_), counts = events.event_round(served, packets, ticks, log=True)
     pairs = events.Pairs(events.Trees(image, ready), ready)
     names = {kernels.TICK: "tick", kernels.ROUTER: "router", kernels.LINK: "link", kernels.TAKEN: "taken"}
@@ -124,9 +125,9 @@ def watched_round(image, spikes, timing):
     return packets, ticks, sent, counts, log
 
 
-def agree(image, spikes, timing):
-    packets, ticks, sent, counts, log = watched_round(image, spikes, timing)
-    oracle = Oracle(image, timing, packets, ticks)
+def agree(image, spikes, times):
+    packets, ticks, sent, counts, log = watched_round(image, spikes, times)
+    oracle = Oracle(image, times, packets, ticks)
     assert sorted(log) == sorted(oracle.log)
     assert [(t, s, n) for t, _, s, n in sorted(oracle.sent)] == list(zip(*(a.tolist() for a in sent), strict=True))
     for k, name in enumerate(COUNTS):
@@ -148,11 +149,11 @@ TIMES = st.builds(
 
 @settings(max_examples=80, deadline=None)
 @given(whole_graphs(), st.integers(0, 2**16), st.sampled_from(["float32", "fixed"]), TIMES, st.integers(1, 3))
-def test_every_event_is_the_oracles(g, seed, arithmetic, timing, cores):
-    machine = spread(cores, chips=tuple((x, y) for x in range(4) for y in range(4)))
+def test_every_event_is_the_oracles(g, seed, arithmetic, times, cores):
+    machine = spread(cores, chips=tuple((x, y) for x in range(7) for y in range(7)))
     image = s2nir.compile(s2nir.quantize(g, WHOLE, arithmetic=arithmetic), machine,
                           partition=s2nir.Partition(slices=2))
-    counts = agree(image, drive(g, seed)[:1], timing)
+    counts = agree(image, drive(g, seed)[:1], times)
     for name in ("dropped", "lost", "late", "early", "stalled"):
         if counts.core[:, COUNTS.index(name)].any():
             event(name)
@@ -162,26 +163,26 @@ def test_every_event_is_the_oracles(g, seed, arithmetic, timing, cores):
 def test_a_net_that_cannot_keep_up(overflow):
     image = s2nir.compile(chain(3, (12, 20, 9)), spread(), partition=s2nir.Partition(slices=2))
     spikes = (np.random.default_rng(4).random((1, 30, 12)) < 0.6).astype(np.uint8)
-    timing = s2nir.EventTiming(tick=9e-6, fifo=4, overflow=overflow, link_s=1e-6, patience_s=2e-5)
-    counts = agree(image, spikes, timing)
+    times = s2nir.EventTiming(tick=9e-6, fifo=4, overflow=overflow, link_s=1e-6, patience_s=2e-5)
+    counts = agree(image, spikes, times)
     sums = dict(zip(COUNTS, counts.core.sum(axis=0), strict=True))
     assert min(sums["late"], sums["overran"], sums["behind"], sums["over_fifo"]) > 0
     assert (sums["dropped"] == 0) == (overflow == "stall")
     assert (sums["stalled"] > 0) == (overflow == "stall")
-    kept(s2nir.run(image, spikes, timing=timing))
+    kept(s2nir.run(image, spikes, timing=times))
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**16), TIMES, st.integers(1, 3))
-def test_no_packet_is_forgotten(seed, timing, batch):
+def test_no_packet_is_forgotten(seed, times, batch):
     image = s2nir.compile(chain(seed, (12, 40, 25)), spread(), partition=s2nir.Partition(slices=2))
     spikes = (np.random.default_rng(seed).random((batch, 15, 12)) < 0.5).astype(np.uint8)
-    found = s2nir.run(image, spikes, timing=timing)
+    found = s2nir.run(image, spikes, timing=times)
     kept(found)
     q = found.queueing
     assert q.in_time or max(q.dropped.sum(), q.lost.sum(), q.late.sum(), q.early.sum(), q.behind.sum(),
                             q.overran.sum()) > 0
-    assert (q.fill <= timing.fifo).all()
+    assert (q.fill <= times.fifo).all()
     assert str(q)
     assert q.to_dict()["due"] == q.due.sum()
 
@@ -202,3 +203,55 @@ def test_the_word_is_checked():
     image = s2nir.compile(chain(1))
     with pytest.raises(RunError, match='timing: found \'fast\', allowed "event"'):
         s2nir.run(image, np.zeros((3, 5), np.uint8), timing="fast")
+
+
+@pytest.mark.parametrize("load", [0.3, 0.6, 0.8])
+@pytest.mark.parametrize("place", ["router", "link"])
+def test_waiting_times_are_those_of_a_queue_with_one_server(place, load):
+    """M/D/1: packets that come at random to a server that takes each in the same time wait rho / (2 mu (1 - rho))."""
+    image = s2nir.compile(chain(5, (3, 4), loops=False), spread(cores=1, chips=((0, 0), (1, 0))))
+    takes = {"router": dict(router_s=1e-7), "link": dict(router_s=0.0, link_s=1e-7)}[place]
+    served = events.served(image, program(image), s2nir.EventTiming(**takes), np.zeros(0, np.int64))
+    times = np.cumsum(np.random.default_rng(8).exponential(1e-7 / load, 400_000))
+    none = np.zeros(0, np.int64)
+    _, counts = events.event_round(served, (np.zeros(1, np.int64), none, none), 0, ahead=(0, times))
+    table = counts.router if place == "router" else counts.link
+    busy = np.flatnonzero(table[:, kernels.PACKETS])
+    packets, waited = table[busy[0], :2]
+    assert packets == times.size
+    assert waited / packets / 1e12 == pytest.approx(load * 1e-7 / (2 * (1 - load)), rel=0.03)
+
+
+def test_it_says_what_made_it_longer():
+    slow = dict(tick=2e-5, fifo=1 << 20)
+    image = s2nir.compile(chain(6, (30, 100, 10)), spread(cores=1))
+    spikes = (np.random.default_rng(4).random((1, 60, 30)) < 0.5).astype(np.uint8)
+
+    def limit(**some):
+        return s2nir.run(image, spikes, timing=s2nir.EventTiming(**slow | some)).queueing
+
+    core = limit(tick=1e-5)
+    assert core.limit == f"chip (1, 0) PE {image.cores[1].pe}"
+    assert core.longer_s[0] > 10 * core.tick
+    link = limit(tick=1e-4, link_s=2e-5)
+    assert link.limit == "link E of chip (0, 0)"
+    assert not link.overran.any()
+    assert limit(tick=1e-4, router_s=2e-5).limit.startswith("router of chip")
+    stalled = limit(tick=1e-4, fifo=4, overflow="stall")
+    assert stalled.limit.startswith("FIFO of chip")
+    assert limit(tick=1e-3).limit is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_shortest_safe_tick_is_that_of_the_cycle_model(seed):
+    rng = np.random.default_rng(seed)
+    sizes = tuple(int(n) for n in rng.integers(20, 120, 3))
+    image = s2nir.compile(chain(seed, sizes), partition=s2nir.Partition(slices=2))
+    spikes = (rng.random((1, 60, sizes[0])) < rng.uniform(0.1, 0.6)).astype(np.uint8)
+    want = timing(s2nir.run(image, spikes)).shortest_tick_s.value
+    low, high = want / 2, want * 2
+    for _ in range(12):
+        middle = (low + high) / 2
+        found = s2nir.run(image, spikes, timing=s2nir.EventTiming(tick=middle, fifo=1 << 20)).queueing
+        low, high = (low, middle) if found.in_time else (middle, high)
+    assert high == pytest.approx(want, rel=0.1)

@@ -17,7 +17,7 @@ from ..machine import LINKS, Chip
 from ..mapping import MachineImage
 from .draws import Draws
 from .event_ways import Pairs, Trees, hops_to_links, hops_to_router
-from .memory import Program
+from .memory import Groups, Program
 from .queueing import COUNTS, PS, EventTiming, Overflow, Queueing
 from .rounds import Packets, Result
 from .segments import Synapses
@@ -117,7 +117,7 @@ def _groups(image: MachineImage, ready: Program) -> tuple[Any, NDArray[np.bool_]
     def of(column: NDArray[np.int64], rest: int) -> NDArray[np.int64]:
         return np.where(inputs, rest, column[k] if column.size else rest)
 
-    return kernels.Groups(
+    return Groups(
         first[:-1].copy(), first[1:].copy(), of(g.kind, kernels.INPUT),
         *(of(c, 0) for c in (g.onset, g.left, g.alike, g.holds))), inputs
 
@@ -153,14 +153,19 @@ class Counts:
 
 
 def event_round(
-    served: Served, packets: Packets, ticks: int, before: bool = False, noise: int = 0, log: bool = False
+    served: Served, packets: Packets, ticks: int, before: bool = False, noise: int = 0, log: bool = False,
+    ahead: tuple[int, NDArray[np.float64]] | None = None,
 ) -> tuple[Result, Counts]:
-    """One round, as `run.one`; and what it counts. log : keep a line of every event"""
+    """One round, as `run.one`; and what it counts.
+
+    log : keep a line of every event; ahead : a source and the times, rising seconds, at which packets of it leave its
+    core besides: with no ticks, routers and links are at work alone
+    """
     from . import event_kernels as kernels
     from .kernels import Output
     from .run import start_state
 
-    ready, timing, net = served.ready, served.timing, served.net
+    ready, net = served.ready, served.net
     fixed, size, cores = ready.arithmetic is Arithmetic.FIXED, ready.size, net.at.size
     kind = np.int32 if fixed else np.float32
     membranes = np.zeros((ticks, served.watch.size), kind)
@@ -168,20 +173,19 @@ def event_round(
     given, most = _given(served, packets, ticks)
     reached = max(np.diff(net.cores).max(initial=0), np.diff(net.links).max(initial=0))
     need = int(max(np.diff(ready.first).max(initial=0), most, 2 * reached) + 8)
-    rules = kernels.Rules(
-        tick=served.tick, ticks=ticks, fifo=timing.fifo, policy=list(Overflow).index(Overflow(timing.overflow)),
-        router=int(_ps(timing.router_s)), patience=-1 if timing.patience_s is None else int(_ps(timing.patience_s)))
     now, n = _now(served, size, cores)
-    pool = _pool(None, 4 * need + 1024, n)
+    pool = _pool(None, 4 * need + 1024 + (0 if ahead is None else 2 * ahead[1].size), n)
+    if ahead is not None:
+        _put(ready, now, pool, n, *ahead)
     lines = 1 << 12 if log else 0
     tally = kernels.Tally(np.zeros((cores, len(COUNTS)), np.int64), np.zeros((len(served.chips), 4), np.int64),
                           np.zeros((net.across.size, 4), np.int64), np.zeros((lines, 4), np.int64))
     sent = [np.empty(4 * size + 2 * need, np.int32) for _ in range(3)]
     state = start_state(ready)
     while not kernels.run_events(
-        net, served.service, rules, served.cores, ready.neurons, served.synapses, served.draws, state, given,
-        Output(*sent, served.watch, membranes, compared), True if fixed else None, now, pool, tally, n, size,
-        ready.slots, noise, need,
+        net, served.service, _rules(served, ticks), served.cores, ready.neurons, served.synapses, served.draws, state,
+        given, Output(sent[0], sent[1], sent[2], served.watch, membranes, compared), True if fixed else None, now,
+        pool, tally, n, size, ready.slots, noise, need,
     ):
         if n[kernels.LEFT] < need:
             pool = _pool(pool, 2 * pool.time.size, n)
@@ -195,6 +199,26 @@ def event_round(
     counts = Counts(core=tally.core, router=tally.router, link=tally.link, waiting=now.waiting, end=int(n[kernels.END]),
                     events=int(n[kernels.EVENTS]), log=tally.log[: n[kernels.LOGGED]])
     return ((tick[order], source[order], number[order]), membranes, compared, state.saturated), counts
+
+
+def _rules(served: Served, ticks: int) -> Any:
+    from . import event_kernels as kernels
+
+    t = served.timing
+    return kernels.Rules(
+        tick=served.tick, ticks=ticks, fifo=t.fifo, policy=list(Overflow).index(Overflow(t.overflow)),
+        router=int(_ps(t.router_s)), patience=-1 if t.patience_s is None else int(_ps(t.patience_s)))
+
+
+def _put(ready: Program, now: Any, pool: Any, n: NDArray[np.int64], source: int, seconds: NDArray[np.float64]) -> None:
+    """Packets of a source into the list of what its core sends."""
+    from . import event_kernels as kernels
+
+    core = int(np.searchsorted(ready.first, source, side="right") - 1)
+    to = ready.first.size - 1 + core
+    for when in _ps(seconds).tolist():
+        if kernels.append(now, pool, n, to, when, source, 0, 0):
+            kernels.push(now, n, when, to)
 
 
 def _relayed(served: Served, source: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -241,7 +265,7 @@ def _now(served: Served, size: int, cores: int) -> tuple[Any, NDArray[np.int64]]
         tail=np.full(lists, -1, np.int32), own=np.zeros(cores, np.int64), next=np.zeros(cores, np.int64),
         waiting=np.zeros(cores, np.int64), router_free=np.zeros(len(served.chips), np.int64),
         link_free=np.zeros(links, np.int64), fired=np.zeros(size, np.int32), number=np.zeros(size, np.int32),
-        count=np.zeros(cores, np.int64),
+        size=np.zeros(cores, np.int64),
     ), n
 
 
@@ -250,9 +274,10 @@ def _pool(old: Any, room: int, n: NDArray[np.int64]) -> Any:
     from . import event_kernels as kernels
 
     held = 0 if old is None else old.time.size
-    found = kernels.Pool(*(np.empty(room, np.int32 if k > 2 else np.int64) for k in range(5)))
-    for column, was in zip(found, old or (), strict=False):
-        column[:held] = was
+    wide, narrow = (np.empty((k, room), kind) for k, kind in ((3, np.int64), (2, np.int32)))
+    found = kernels.Pool(wide[0], wide[1], wide[2], narrow[0], narrow[1])
+    for k in range(5 if held else 0):
+        found[k][:held] = old[k]
     found.next[held:] = np.arange(held + 1, room + 1)
     found.next[-1] = n[kernels.FREE]
     n[kernels.FREE], n[kernels.LEFT] = held, n[kernels.LEFT] + room - held
@@ -269,11 +294,11 @@ def queueing(served: Served, ticks: int, rounds: list[tuple[Result, Counts]], pa
         np.add.at(sent, ready.reach.of[source], number)
         np.add.at(sent, ready.reach.of[given], many)
         due.append(sent @ over)
-    counts = {name: np.array([c.core[:, k] for _, c in rounds]) for k, name in enumerate(COUNTS)}
-    seconds = {f"{name}_s": counts.pop(name) / PS for name in ("slip", "busy", "held")}
+    counts: dict[str, Any] = {name: np.array([c.core[:, k] for _, c in rounds]) for k, name in enumerate(COUNTS)}
+    counts |= {f"{name}_s": counts.pop(name) / PS for name in ("slip", "busy", "held")}
     waits = np.array([1.0, 1 / PS, 1 / PS, 1.0])
     return Queueing(
-        ticks=ticks, tick=served.tick / PS, due=np.array(due), **counts, **seconds,
+        ticks=ticks, tick=served.tick / PS, due=np.array(due), **counts,
         links=np.array([c.link * waits for _, c in rounds]), routers=np.array([c.router * waits for _, c in rounds]),
         link_s=served.net.across / PS, router_s=float(_ps(served.timing.router_s)) / PS,
         length_s=np.array([c.end / PS for _, c in rounds]), events=np.array([c.events for _, c in rounds]),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .draw_kernels import LANES, draw
 from .draws import Draws
 from .kernels import collect, deliver, late_float, relay, reset, step_fixed, step_float
-from .memory import Groups
+from .memory import Groups as Groups
 
 INPUT = -1  # a kind of group beside those of kernels.py
 DROP, OVERWRITE, STALL = 0, 1, 2
@@ -115,7 +115,8 @@ class Pool(NamedTuple):
 
 class Now(NamedTuple):
     """What changes: the heap; heads and ends of lists (of cores what came, what they send, links, cores what comes);
-    own tick and beginning of the next one, packets that wait by core; when routers and links are free; what fired."""
+    own tick and beginning of the next one, packets that wait by core; when routers and links are free; what
+    each core sent in its last tick, from its first neuron on, and how many."""
 
     heap_time: NDArray[np.int64]
     heap_item: NDArray[np.int64]
@@ -128,7 +129,7 @@ class Now(NamedTuple):
     link_free: NDArray[np.int64]
     fired: NDArray[np.int32]
     number: NDArray[np.int32]
-    count: NDArray[np.int64]
+    size: NDArray[np.int64]
 
 
 class Tally(NamedTuple):
@@ -189,7 +190,7 @@ def append(w: Any, pool: Any, n: Any, to: int, when: int, what: int, hop: int, s
     n[FREE] = pool.next[node]
     n[LEFT] -= 1
     pool.time[node], pool.what[node], pool.hop[node], pool.sent[node], pool.next[node] = when, what, hop, sent, -1
-    alone = w.head[to] < 0
+    alone = bool(w.head[to] < 0)
     if alone:
         w.head[to] = node
     else:
@@ -229,8 +230,9 @@ def serve(free: Any, counts: Any, place: int, when: int, takes: int, patience: i
     counts[place, PACKETS] += 1
     counts[place, WAITED] += wait
     counts[place, LONGEST] = max(counts[place, LONGEST], wait)
-    free[place] = begin + takes
-    return begin + takes
+    end: int = begin + takes
+    free[place] = end
+    return end
 
 
 @njit(cache=True, nogil=True)
@@ -350,7 +352,7 @@ def update(
         draw(one, s.slot[at : at + size], tick, 0, noise, words)
     if fixed is None:
         step_float(p, mine, s, tick, at)
-        late_float(p, s, Fired(w.fired), a, a + w.count[core])
+        late_float(p, s, Fired(w.fired), a, a + w.size[core])
     else:
         step_fixed(p, mine, s, tick, at)
     if out.compared.shape[0]:
@@ -362,7 +364,7 @@ def update(
     reset(p, s, fixed, w.fired, a, found)
     w.number[a:found] = 1
     found = relay(mine, s, at, w.fired, w.number, found)
-    w.count[core] = found - a
+    w.size[core] = found - a
     kept = n[KEPT]
     for k in range(a, found):
         out.tick[kept], out.source[kept], out.number[kept] = tick, w.fired[k], w.number[k]

@@ -21,7 +21,8 @@ Place = tuple[int, int]
 class Trees:
     """The way of each class of sources as hops, one router each; see `event_kernels.Net`.
 
-    root : int64 (classes), first hop of each; chip, behind, cores, links : lists by hop; core, link, next : their values
+    root : int64 (classes), first hop of each; chip, behind, cores, links : lists by hop; core, link, next : what
+        cores and links point into
     at : int64 (cores), chip of each core
     """
 
@@ -43,7 +44,8 @@ class Trees:
         self.root = np.zeros(reach.classes, np.int64)
         for k, source in enumerate(first.tolist()):
             self.root[k] = len(self.chip)
-            self._grow(int(self.at[owner[source]]), reach.cores(k), reach.link[reach.start[2, k] : reach.start[2, k + 1]])
+            links = reach.link[reach.start[2, k] : reach.start[2, k + 1]]
+            self._grow(int(self.at[owner[source]]), reach.cores(k), links)
 
     def _grow(self, root: int, cores: NDArray[np.int32], links: NDArray[np.int64]) -> None:
         """The hops of one class, each subtree behind its hop. A chip that packets come to again passes them on no

@@ -200,7 +200,8 @@ class Queueing:
             "(estimates)",
             f"  {f['due']:,} packets due: {f['delivered']:,} delivered, {f['dropped']:,} dropped at a FIFO, "
             f"{f['lost']:,} lost on the way; {f['late']:,} taken late, {f['early']:,} early",
-            f"  {f['overran']:,} core ticks overran, {f['behind']:,} began late, by {1e6 * f['slip_s']:,.4g} us at most",
+            f"  {f['overran']:,} core ticks overran, {f['behind']:,} began late, by {1e6 * f['slip_s']:,.4g} us at "
+            "most",
             f"  fullest FIFO: {f['fullest_fifo']:,} packets at {f['fullest_core']}; {f['over_fifo']:,} core ticks over "
             "what it holds",
             f"  longest wait: {1e6 * f['longest_wait_link_s']:,.4g} us for a link, "

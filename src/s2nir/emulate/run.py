@@ -65,9 +65,9 @@ def run(
     threads : over the rounds; changes no bit
     progress : called with the number of finished recordings after each round
     noise : which draws Poisson drives make, a number for all recordings or one for each (of an image of copies: one)
-    timing : None, where all cores keep time and no packet is dropped; "event" or an `s2nir.EventTiming` for a simulation
-        of packets, FIFOs, routers, links, and cores that overrun their ticks: `Recording.queueing` has what it finds,
-        and where nothing overruns, overflows or comes late all else is the same to the bit
+    timing : None, where all cores keep time and no packet is dropped; "event" or an `s2nir.EventTiming` to simulate
+        packets, FIFOs, routers, links, and cores that overrun their ticks: `Recording.queueing` has what it finds, and
+        where nothing overruns, overflows or comes late all else is the same to the bit
 
     Raises
     ------
