@@ -21,7 +21,7 @@ from s2nir.emulate.rounds import rounds
 from s2nir.emulate.run import packets_of, watched
 from s2nir.errors import RunError
 from s2nir.events import to_counts
-from s2nir.machine import PES
+from s2nir.machine import LINK_NAMES, PES
 
 ROOMY = s2nir.EventTiming(fifo=1 << 20)
 THREE = ((0, 0), (1, 0), (1, 1))
@@ -231,13 +231,16 @@ def test_it_says_what_made_it_longer():
         return s2nir.run(image, spikes, timing=s2nir.EventTiming(**slow | some)).queueing
 
     core = limit(tick=1e-5)
-    assert core.limit == f"chip (1, 0) PE {image.cores[1].pe}"
+    i = int(core.busy_s.argmax())
+    assert i in image["p0"].cores
+    assert core.limit == "chip ({}, {}) PE {}".format(*image.cores[i].chip, image.cores[i].pe)
     assert core.longer_s[0] > 10 * core.tick
-    link = limit(tick=1e-4, link_s=2e-5)
-    assert link.limit == "link E of chip (0, 0)"
+    link = limit(tick=1e-3, link_s=2e-4)
+    chip, way = divmod(int(link.links[0, :, 0].argmax()), 6)
+    assert link.limit == f"link {LINK_NAMES[way]} of chip {link.chip[chip]}"
     assert not link.overran.any()
-    assert limit(tick=1e-4, router_s=2e-5).limit.startswith("router of chip")
-    stalled = limit(tick=1e-4, fifo=4, overflow="stall")
+    assert limit(tick=1e-3, router_s=2e-4).limit.startswith("router of chip")
+    stalled = limit(tick=1e-3, fifo=4, overflow="stall")
     assert stalled.limit.startswith("FIFO of chip")
     assert limit(tick=1e-3).limit is None
 

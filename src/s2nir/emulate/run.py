@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -85,43 +85,40 @@ def run(
     watch, columns, before = watched(image, ready, record)
     ticks = steps + image.lag
     packets = packets_of(given, ready, image.copies, ticks)
-    at_once = rounds(packets, image.copies)
-    times = timing_of(timing)
+    at_once, times = rounds(packets, image.copies), timing_of(timing)
     on = None if times is None else served(image, ready, times, watch)
-    counted: list[tuple[Result, Any]] = []
-    with ThreadPoolExecutor(max_workers=threads) as pool:
-        jobs = [pool.submit(_round, ready, p, ticks, watch, before, n, on)
-                for p, n in zip(at_once, drawn[:: image.copies], strict=True)]
-        results: list[Result] = []
-        for job in jobs:
-            counted.append(job.result())
-            results += by_copy(counted[-1][0], ready.first[:: image.cores_per_copy])
-            if progress is not None:
-                progress(min(len(results), batch))
-    results = results[:batch]
+    done = []
+    for found in _each(ready, on, at_once, ticks, watch, before, drawn[:: image.copies], threads):
+        done.append(found)
+        if progress is not None:
+            progress(min(len(done) * image.copies, batch))
+    results = [r for found, _ in done for r in by_copy(found, ready.first[:: image.cores_per_copy])][:batch]
     return Recording(
         image=image,
         program=ready,
-        batch=batch,
-        steps=steps,
-        ticks=ticks,
+        batch=batch, steps=steps, ticks=ticks,
         inputs=packets,
         events=[r[0] for r in results],
         membranes=[r[1] for r in results],
         compared=[r[2] for r in results] if before else [],
         columns=columns,
         saturated=np.array([r[3] for r in results]),
-        queueing=None if on is None else queueing(on, ticks, counted, at_once),
+        queueing=None if on is None else queueing(on, ticks, done, at_once),
     )
 
 
-def _round(
-    ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool, noise: int, on: Served | None
-) -> tuple[Result, Any]:
-    """One round, with times where `on` is given."""
-    if on is not None:
-        return event_round(on, packets, ticks, before, noise)
-    return one(ready, packets, ticks, watch, before, noise), None
+def _each(
+    ready: Program, on: Served | None, at_once: list[Packets], ticks: int, watch: NDArray[np.int64], before: bool,
+    drawn: tuple[int, ...], threads: int,
+) -> Iterator[tuple[Result, Any]]:
+    """Rounds one after the other; with times, and what they count, where `on` is given."""
+    def job(packets: Packets, noise: int) -> tuple[Result, Any]:
+        if on is not None:
+            return event_round(on, packets, ticks, before, noise)
+        return one(ready, packets, ticks, watch, before, noise), None
+
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        yield from pool.map(job, at_once, drawn)
 
 
 def _noises(noise: Any, batch: int, copies: int) -> tuple[int, ...]:
