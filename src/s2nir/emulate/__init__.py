@@ -2,7 +2,7 @@
 
 from .keep import Kept
 from .memory import Program, decode
-from .queueing import EventTiming, Overflow, Queueing
+from .queueing import EventTiming, Overflow, Queueing, queueing_text
 from .recording import Recording
 from .reference import Reference, reference
 from .routes import Reach
@@ -22,6 +22,7 @@ __all__ = [
     "Ticks",
     "decode",
     "program",
+    "queueing_text",
     "reference",
     "run",
     "ways",

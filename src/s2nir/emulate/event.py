@@ -5,8 +5,9 @@ Everything that does not change from round to round is made once (`Served`); `ev
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,18 @@ from .memory import Groups, Program
 from .queueing import COUNTS, PS, EventTiming, Overflow, Queueing
 from .rounds import Packets, Result
 from .segments import Synapses
+
+
+class Ways(NamedTuple):
+    """What all event runs of an image share; words : float64 (pairs), synapse words that a packet finds."""
+
+    trees: Trees
+    pairs: Pairs
+    words: NDArray[np.float64]
+    synapses: Synapses
+
+
+_ways: weakref.WeakKeyDictionary[MachineImage, Ways] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,6 +62,19 @@ def timing_of(given: Any) -> EventTiming | None:
     raise RunError(f'timing: found {given!r}, allowed "event", an s2nir.EventTiming, or None for a run without times')
 
 
+def ways(image: MachineImage, ready: Program) -> Ways:
+    """The Ways of an image; kept as long as it lives."""
+    from ..cost import synapses_per_core
+
+    found = _ways.get(image)
+    if found is None:
+        trees = Trees(image, ready)
+        pairs = Pairs(trees, ready)
+        words = pairs.words(synapses_per_core(image, ready))
+        found = _ways[image] = Ways(trees, pairs, words, pairs.synapses(ready))
+    return found
+
+
 def served(image: MachineImage, ready: Program, timing: EventTiming, watch: NDArray[np.int64]) -> Served:
     """All that the rounds of an event run share.
 
@@ -56,8 +82,7 @@ def served(image: MachineImage, ready: Program, timing: EventTiming, watch: NDAr
     """
     from . import event_kernels as kernels
 
-    trees = Trees(image, ready)
-    pairs = Pairs(trees, ready)
+    trees, pairs, _, synapses = found = ways(image, ready)
     chips = len(trees.number)
     into = np.rint(hops_to_router(image) * timing.hop_s * PS).astype(np.int64)
     topology = image.machine.topology
@@ -77,12 +102,12 @@ def served(image: MachineImage, ready: Program, timing: EventTiming, watch: NDAr
     order = np.argsort(watch, kind="stable")
     groups, inputs = _groups(image, ready)
     return Served(
-        image=image, ready=ready, timing=timing, net=net, service=_service(image, ready, timing, pairs),
+        image=image, ready=ready, timing=timing, net=net, service=_service(image, ready, timing, found),
         tick=int(np.rint((image.tick if timing.tick is None else timing.tick) * PS)), chips=tuple(trees.number),
         cores=kernels.Cores(
             groups=groups, drive=drive, block=block, row=np.where(inputs, np.cumsum(inputs) - 1, -1),
             start=np.zeros(0, np.int64), watched=np.searchsorted(watch[order], ready.first), column=order),
-        synapses=pairs.synapses(ready), draws=draws, watch=watch,
+        synapses=synapses, draws=draws, watch=watch,
     )
 
 
@@ -90,17 +115,17 @@ def _ps(seconds: Any) -> NDArray[np.int64]:
     return np.rint(np.asarray(seconds, np.float64) * PS).astype(np.int64)
 
 
-def _service(image: MachineImage, ready: Program, timing: EventTiming, pairs: Pairs) -> Any:
+def _service(image: MachineImage, ready: Program, timing: EventTiming, found: Ways) -> Any:
     """Cycles of the cost model as picoseconds."""
-    from ..cost import Cycles, synapses_per_core
+    from ..cost import Cycles
     from . import event_kernels as kernels
 
     cycles = Cycles(image, timing.reading, level=timing.level)
     neurons = np.maximum(np.diff(ready.first), 1)
-    words = pairs.words(synapses_per_core(image, ready))
+    core = found.pairs.core
     return kernels.Service(
         base=_ps(cycles.parts["base"] / cycles.clock_hz),
-        pair=_ps(cycles.of_packet(pairs.core, words) / cycles.clock_hz[pairs.core]),
+        pair=_ps(cycles.of_packet(core, found.words) / cycles.clock_hz[core]),
         neuron=_ps(cycles.parts["neurons"] / neurons / cycles.clock_hz),
         record=_ps(cycles.parts["records"] / cycles.clock_hz), send=_ps(cycles.sending / cycles.clock_hz),
     )
@@ -214,11 +239,12 @@ def _put(ready: Program, now: Any, pool: Any, n: NDArray[np.int64], source: int,
     """Packets of a source into the list of what its core sends."""
     from . import event_kernels as kernels
 
-    core = int(np.searchsorted(ready.first, source, side="right") - 1)
-    to = ready.first.size - 1 + core
-    for when in _ps(seconds).tolist():
-        if kernels.append(now, pool, n, to, when, source, 0, 0):
-            kernels.push(now, n, when, to)
+    to = ready.first.size - 1 + int(np.searchsorted(ready.first, source, side="right") - 1)
+    many = seconds.size
+    pool.time[:many], pool.what[:many], pool.hop[:many], pool.sent[:many] = _ps(seconds), source, 0, 0
+    pool.next[many - 1], now.head[to], now.tail[to] = -1, 0, many - 1  # nothing else stands there yet, in its order
+    n[kernels.FREE], n[kernels.LEFT] = many, n[kernels.LEFT] - many
+    kernels.push(now, n, int(pool.time[0]), to)
 
 
 def _relayed(served: Served, source: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -194,19 +194,19 @@ class Queueing:
         }
 
     def __str__(self) -> str:
-        f = self.to_dict()
-        lines = [
-            f"event run: {f['ticks']} ticks of {1e6 * f['tick_s']:,.6g} us, {1e3 * f['length_s']:,.6g} ms long "
-            "(estimates)",
-            f"  {f['due']:,} packets due: {f['delivered']:,} delivered, {f['dropped']:,} dropped at a FIFO, "
-            f"{f['lost']:,} lost on the way; {f['late']:,} taken late, {f['early']:,} early",
-            f"  {f['overran']:,} core ticks overran, {f['behind']:,} began late, by {1e6 * f['slip_s']:,.4g} us at "
-            "most",
-            f"  fullest FIFO: {f['fullest_fifo']:,} packets at {f['fullest_core']}; {f['over_fifo']:,} core ticks over "
-            "what it holds",
-            f"  longest wait: {1e6 * f['longest_wait_link_s']:,.4g} us for a link, "
-            f"{1e6 * f['longest_wait_router_s']:,.4g} us for a router",
-        ]
-        if f["limit"] is not None:
-            lines.append(f"  {1e6 * f['longer_s']:,.4g} us longer than its ticks, by {f['limit']}")
-        return "\n".join(lines)
+        return "\n".join(queueing_text(self.to_dict()))
+
+
+def queueing_text(f: dict[str, Any]) -> list[str]:
+    """`Queueing.to_dict` in words."""
+    return [
+        f"event run (estimates): {f['ticks']} ticks of {1e6 * f['tick_s']:,.6g} us, {1e3 * f['length_s']:,.6g} ms long",
+        f"  {f['due']:,} packets due: {f['delivered']:,} delivered, {f['dropped']:,} dropped at a FIFO, {f['lost']:,} "
+        f"lost on the way; {f['late']:,} taken late, {f['early']:,} early",
+        f"  {f['overran']:,} core ticks overran, {f['behind']:,} began late, by {1e6 * f['slip_s']:,.4g} us at most",
+        f"  fullest FIFO: {f['fullest_fifo']:,} packets at {f['fullest_core']}; {f['over_fifo']:,} core ticks over "
+        "what it holds",
+        f"  longest wait: {1e6 * f['longest_wait_link_s']:,.4g} us for a link, "
+        f"{1e6 * f['longest_wait_router_s']:,.4g} us for a router",
+        *([] if f["limit"] is None else [f"  {1e6 * f['longer_s']:,.4g} us longer than its ticks, by {f['limit']}"]),
+    ]
