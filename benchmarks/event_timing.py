@@ -5,8 +5,8 @@
 Core-bound loads are random networks of three populations on one chip. For each, the shortest tick at which an event
 run is in time (nothing overruns, is dropped, or taken in another tick) is found by bisection, and stands beside the
 shortest safe tick of the cycle model on the same spikes. Link-bound loads are pairs of an input and a population, the
-inputs on one chip and the populations on another: each core hears few packets, the link between the chips all of
-them. They run at the shortest tick that their cores keep. Queues are those of one router or link under packets that come at random.
+inputs on one chip and the populations on another: each core hears few packets, the link between the chips all of them.
+They run at the shortest tick that their cores keep. Queues are those of a router or link, packets coming at random.
 Brunel's network (benchmarks/brunel.py) runs for `--steps` ms, with FIFOs of 512 packets and without bounds.
 """
 
