@@ -16,6 +16,7 @@ ORDER = [*BASE, "machine", "graph", "frontend", "quantize", "mapping", "emulate"
          "export", "pipeline", "cluster", "bench", "demo", "cli", "__main__"]
 REACH_RIGHT = {  # convenience methods that import to the right inside their body
     ("emulate/recording.py", "report"),  # rec.report()
+    ("emulate/event.py", "cost"),  # s2nir.run(timing="event"): cycles of packets and ticks
     ("mapping/image.py", "emulate"),  # image.stream()
     ("mapping/image.py", "export"),  # image.export_py_spinnaker2()
 }
@@ -26,6 +27,7 @@ ONLY = {  # heavy library -> modules that may import it, and whether inside a fu
               "mapping/minimise/expand_kernels.py": False,
               "mapping/place/kernels.py": False, "mapping/row_kernels.py": False, "emulate/row_kernels.py": False,
               "graph/rule_kernels.py": False, "emulate/draw_kernels.py": False,
+              "emulate/event_kernels.py": False,
               "emulate/vectors.py": False},
     "nir": {"frontend/nir_file.py": True},
     "torch": {"train/": False, "bench/": True, "frontend/snntorch_trace.py": True,

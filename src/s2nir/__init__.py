@@ -15,7 +15,7 @@ from .errors import S2NirError, S2NirWarning
 if TYPE_CHECKING:
     from .cluster import Evaluation, Sweep, evaluate, sweep
     from .cost import Limits, explain
-    from .emulate import Recording, run
+    from .emulate import EventTiming, Recording, run
     from .events import Events
     from .frontend import Connect, Neurons, build, from_snntorch, load, to_nir, to_snntorch
     from .graph import Graph, Poisson
@@ -29,6 +29,7 @@ _HOME = {
     "Connect": "frontend",
     "Deployment": "pipeline",
     "Evaluation": "cluster",
+    "EventTiming": "emulate",
     "Events": "events",
     "Faults": "machine",
     "Fidelity": "report",
@@ -67,6 +68,7 @@ __all__ = [
     "Connect",
     "Deployment",
     "Evaluation",
+    "EventTiming",
     "Events",
     "Faults",
     "Fidelity",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..cost import explain
-from ..emulate import Recording
+from ..emulate import EventTiming, Recording, queueing_text
 from ..emulate import run as emulate
 from ..errors import InputError, LoadError, QuantizeError, S2NirError
 from ..export import export_py_spinnaker2
@@ -380,7 +380,17 @@ def _spikes(args: argparse.Namespace, inputs: Sequence[Any], max_count: int) -> 
 
 def _recording(args: argparse.Namespace, out: Console, image: MachineImage, spikes: Any) -> Recording:
     with out.progress("run", _batch(spikes, image)) as done:
-        return emulate(image, spikes, threads=args.threads, progress=done)
+        return emulate(image, spikes, threads=args.threads, progress=done, timing=_timing(args))
+
+
+def _timing(args: argparse.Namespace) -> EventTiming | None:
+    """The `timing=` of a run."""
+    given = {n: getattr(args, n) for n in ("tick", "fifo", "overflow") if getattr(args, n, None) is not None}
+    if args.timing is None:
+        if wrong := [f"--{n}" for n in given if n != "tick"]:
+            raise WrongUse(f"{args.command}: {', '.join(wrong)} goes with --timing event")
+        return None
+    return EventTiming(**given)
 
 
 def _batch(spikes: Any, image: MachineImage) -> int:
@@ -407,10 +417,13 @@ def _said_of_run(found: Report, out: Console) -> dict[str, Any]:
         out.say(f"decisions at {output}: {decisions(chosen)}")
     for output, span in facts["readouts"].items():
         out.say(f"readout {output}: {span['min']:.6g}..{span['max']:.6g}")
+    for line in queueing_text(facts["queueing"]) if facts["queueing"] else ():
+        out.say(line)
     keys = ("ticks_over_fifo", "packets_sent", "synaptic_events")
     return {
         "image": facts["image"], **run, "populations": facts["populations"], "decisions": facts["decisions"],
         "readouts": facts["readouts"], **{k: traffic[k] for k in keys}, "saturations": facts["saturations"],
+        "queueing": facts["queueing"],
     }
 
 

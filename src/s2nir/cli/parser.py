@@ -173,6 +173,7 @@ def parser() -> _Parser:
         _compile_flags(command)
     for command in (run, report):
         _run_flags(command)
+        _timing_flags(command)
     mapping.add_argument("-o", "--output", metavar="IMAGE", help="the image to write: one HDF5 file, or, "
                          "as NAME.s2, a folder; replaces one of that name")
     mapping.add_argument("--explain", action="store_true", help="say what it takes of each resource, which one ends it "
@@ -298,6 +299,15 @@ def _run_flags(command: argparse.ArgumentParser) -> None:
     group.add_argument("--labels", metavar="FILE", help="the right neuron of each recording, a .npy of whole numbers; "
                        "gives the accuracy")
     group.add_argument("--threads", type=_whole(1), default=1, metavar="N", help="over the recordings; changes no bit")
+
+
+def _timing_flags(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("time (an estimate)")
+    group.add_argument("--timing", choices=("event",), help="event: simulate packets, FIFOs, routers, links, and cores "
+                       "that overrun their ticks; by default all cores keep time")
+    group.add_argument("--fifo", type=_whole(1), metavar="N", help="packets that a core's FIFO holds (default 512)")
+    group.add_argument("--overflow", choices=("drop", "overwrite", "stall"), help="what becomes of more packets "
+                       "(default drop)")
 
 
 def _bench_flags(command: argparse.ArgumentParser) -> None:

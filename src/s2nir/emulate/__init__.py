@@ -2,6 +2,7 @@
 
 from .keep import Kept
 from .memory import Program, decode
+from .queueing import EventTiming, Overflow, Queueing, queueing_text
 from .recording import Recording
 from .reference import Reference, reference
 from .routes import Reach
@@ -9,8 +10,11 @@ from .run import program, run, ways
 from .stream import Stream, Ticks
 
 __all__ = [
+    "EventTiming",
     "Kept",
+    "Overflow",
     "Program",
+    "Queueing",
     "Reach",
     "Recording",
     "Reference",
@@ -18,6 +22,7 @@ __all__ = [
     "Ticks",
     "decode",
     "program",
+    "queueing_text",
     "reference",
     "run",
     "ways",

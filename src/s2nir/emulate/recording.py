@@ -14,6 +14,7 @@ from ..fixedpoint import STATE_BITS
 from ..machine import LINKS
 from ..mapping import MachineImage, PopulationInfo, named
 from .memory import Program
+from .queueing import Queueing
 
 
 class Lazy(Mapping[str, NDArray[Any]]):
@@ -51,6 +52,7 @@ class Recording:
     membranes : per recording, (ticks, neurons) of the populations in `columns`, in the state format; compared : the
         same ahead of immediate resets, with record=("potentials",)
     saturated : int (batch, neurons of a copy), how often fixed arithmetic held a value within int32
+    queueing : what an event run found of packets, FIFOs and ticks; None of other runs
     """
 
     image: MachineImage
@@ -64,6 +66,7 @@ class Recording:
     compared: list[NDArray[Any]]
     columns: dict[str, slice]
     saturated: NDArray[np.int64]
+    queueing: Queueing | None = None
 
     @property
     def spikes(self) -> Lazy:

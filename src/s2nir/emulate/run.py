@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from ..fixedpoint import Arithmetic
 from ..graph import noises
 from ..mapping import MachineImage, named
 from ..values import aligned
+from .event import Served, event_round, queueing, served, timing_of
 from .memory import Program, decode, read
 from .parts import Part, Share, parts, run_parts
 from .recording import Recording
@@ -55,6 +56,7 @@ def run(
     threads: int = 1,
     progress: Any = None,
     noise: Any = 0,
+    timing: Any = None,
 ) -> Recording:
     """Run an image on the emulator.
 
@@ -67,6 +69,9 @@ def run(
     threads : over the rounds, and where there are fewer of them, over the cores of a large network; changes no bit
     progress : called with the number of finished recordings after each round
     noise : which draws Poisson drives make, a number for all recordings or one for each (of an image of copies: one)
+    timing : None, where all cores keep time and no packet is dropped; "event" or an `s2nir.EventTiming` to simulate
+        packets, FIFOs, routers, links, and cores that overrun their ticks: `Recording.queueing` has what it finds, and
+        where nothing overruns, overflows or comes late all else is the same to the bit
 
     Raises
     ------
@@ -84,30 +89,43 @@ def run(
     watch, columns, before = watched(image, ready, record)
     ticks = steps + image.lag
     packets = packets_of(given, ready, image.copies, ticks)
-    at_once = max(1, min(threads, -(-batch // image.copies)))
-    inner = threads // at_once if ready.size >= LARGE else 1
-    with ThreadPoolExecutor(max_workers=at_once) as pool:
-        jobs = [pool.submit(one, ready, p, ticks, watch, before, n, inner)
-                for p, n in zip(rounds(packets, image.copies), drawn[:: image.copies], strict=True)]
-        results: list[Result] = []
-        for job in jobs:
-            results += by_copy(job.result(), ready.first[:: image.cores_per_copy])
-            if progress is not None:
-                progress(min(len(results), batch))
-    results = results[:batch]
+    at_once, times = rounds(packets, image.copies), timing_of(timing)
+    on = None if times is None else served(image, ready, times, watch)
+    done = []
+    for found in _each(ready, on, at_once, ticks, watch, before, drawn[:: image.copies], threads):
+        done.append(found)
+        if progress is not None:
+            progress(min(len(done) * image.copies, batch))
+    results = [r for found, _ in done for r in by_copy(found, ready.first[:: image.cores_per_copy])][:batch]
     return Recording(
         image=image,
         program=ready,
-        batch=batch,
-        steps=steps,
-        ticks=ticks,
+        batch=batch, steps=steps, ticks=ticks,
         inputs=packets,
         events=[r[0] for r in results],
         membranes=[r[1] for r in results],
         compared=[r[2] for r in results] if before else [],
         columns=columns,
         saturated=np.array([r[3] for r in results]),
+        queueing=None if on is None else queueing(on, ticks, done, at_once),
     )
+
+
+def _each(
+    ready: Program, on: Served | None, at_once: list[Packets], ticks: int, watch: NDArray[np.int64], before: bool,
+    drawn: tuple[int, ...], threads: int,
+) -> Iterator[tuple[Result, Any]]:
+    """Rounds one after the other; with times, and what they count, where `on` is given."""
+    workers = min(threads, len(at_once))
+    inner = threads // workers if ready.size >= LARGE else 1
+
+    def job(packets: Packets, noise: int) -> tuple[Result, Any]:
+        if on is not None:
+            return event_round(on, packets, ticks, before, noise)
+        return one(ready, packets, ticks, watch, before, noise, inner), None
+
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        yield from pool.map(job, at_once, drawn)
 
 
 def _noises(noise: Any, batch: int, copies: int) -> tuple[int, ...]:

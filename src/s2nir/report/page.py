@@ -8,6 +8,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from ..emulate import queueing_text
 from ..machine import PES
 from .activity import spikes_of
 from .charts import Chart, curves, over_time, raster, shares
@@ -71,6 +72,7 @@ def _context(report: Report) -> dict[str, Any]:
             f"tick of {facts['time']['cycles_per_tick']:,.0f} cycles", "cycles",
         ),
         "shortest": shortest(facts["time"]),
+        "queueing": [] if facts["queueing"] is None else queueing_text(facts["queueing"])[1:],
         "tick_parts": _tick_parts(facts["time"]),
         "energy_parts": _energy_parts(facts["energy"]),
         "rasters": _rasters(report, place),

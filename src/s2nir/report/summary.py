@@ -111,6 +111,7 @@ class Report:
             "time": _time(r, self.activity) | self.timing.to_dict(),
             "energy": {n: e.to_dict() for n, e in self.energy.items()},
             "neurobench": self.neurobench.to_dict(),
+            "queueing": None if r.queueing is None else r.queueing.to_dict(),
             "saturations": r.saturations,
             "headroom": {"max_count": image.max_count, "proven": "at compile: no int32 input slot overflows"},
             "decisions": {o: r.decisions(n).tolist() for o, n in image.outputs.items() if image[n].spikes},

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..emulate import queueing_text
 from .fidelity import Fidelity
 
 SHOWN = 64  # rows of a table, so that the page of a large network stays a page
@@ -37,6 +38,7 @@ def text(facts: dict[str, Any], fidelity: Fidelity | None) -> str:
         *(f"  {row}" for row in activity_table(facts["populations"])),
         *_traffic(facts["traffic"]),
         *_time(facts["time"]),
+        *([] if facts["queueing"] is None else queueing_text(facts["queueing"])),
         *_energy(facts["energy"]),
         *_neurobench(facts["neurobench"]),
         *_numbers(facts),
