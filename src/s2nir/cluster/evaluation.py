@@ -238,13 +238,28 @@ def _kept(r: Recording, fanout: NDArray[np.int64]) -> dict[tuple[str, str], NDAr
         first[index[p.name]] = p.lag
     packets, events = np.zeros(r.batch, np.int64), np.zeros(r.batch, np.int64)
     for b in range(r.batch):
-        tick, source, count = r.sent(b)
-        packets[b], events[b] = count.sum(), count @ fanout[source]
-        place = source - size * (b % image.copies)
-        step = tick - first[place]
-        mine = (step >= 0) & (step < r.steps)
-        counts[b] = np.bincount(place[mine], count[mine], size)  # whole numbers below 2**53
+        for tick, source, count in _sent(r, b):
+            sent = np.bincount(source, count, r.program.size)  # whole numbers below 2**53
+            packets[b] += int(sent.sum())
+            events[b] += int(sent @ fanout)
+            counts[b] += sent[size * (b % image.copies) :][:size].astype(np.int64)
+            inside = slice(*np.searchsorted(tick, (image.lag, r.steps)))  # of every population; ticks rise
+            for some in (slice(inside.start), slice(max(inside.start, inside.stop), None)):
+                place = source[some] - size * (b % image.copies)
+                step = tick[some] - first[place]
+                out = (step < 0) | (step >= r.steps)
+                counts[b] -= np.bincount(place[out], count[some][out], size).astype(np.int64)
     spiking = [p.name for p in image.populations if p.spikes and p.kind != "relay"]
     found = {("decisions", o): counts[:, index[n]].argmax(axis=1) for o, n in image.outputs.items() if n in spiking}
     found |= {("spikes", n): counts[:, index[n]].sum(axis=1) for n in spiking}
     return found | {("packets", ""): packets, ("events", ""): events}
+
+
+def _sent(r: Recording, b: int) -> tuple[tuple[NDArray[Any], NDArray[Any], NDArray[Any]], ...]:
+    """(tick, source, count) of the packets of inputs, and of neurons and relays, each in the order of ticks.
+
+    Apart, and as they are held: a worker's allocator gives every large array back at once, and `Recording.sent` makes
+    many of them.
+    """
+    start, source, count = r.inputs[b]
+    return (np.repeat(np.arange(r.ticks), np.diff(start)), source, count), r.events[b]
