@@ -20,6 +20,7 @@ from .draws import Draws
 from .kernels import collect, deliver, late_float, relay, reset, step_fixed, step_float
 from .memory import Groups as Groups
 
+BESIDE = "229d45da1f1a0ff5"  # digest of kernels.py: numba's cache sees edits of this file alone
 INPUT = -1  # a kind of group beside those of kernels.py
 DROP, OVERWRITE, STALL = 0, 1, 2
 SIZE, FREE, LEFT, KEPT, LOGGED, END, EVENTS = 0, 1, 2, 3, 4, 5, 6  # counters
@@ -338,7 +339,7 @@ def take(
 def update(
     x: Any, p: Any, d: Any, s: Any, out: Any, fixed: Any, w: Any, n: Any, words: Any, size: int, slots: int, noise: int,
     core: int, tick: int,
-) -> int:
+) -> Any:
     """A tick of a core's neurons; returns where its packets end in `fired`, which begin at its first neuron."""
     g, at = x.groups, tick % slots * size
     a, b = g.first[core], g.end[core]
