@@ -12,7 +12,8 @@ s2nir runs the image (dram rows, one chip) that it writes to a folder and loads 
 Brian2 (with numpy<2.3, setuptools<80 and cython) run in environments of their own, one thread each (benchmarks/peers).
 Timed are 10 s of model time after 500 ms; each run has a noise seed of its own. Printed are medians, rates and the CV
 of interspike intervals (means over neurons and runs, range over runs). The oracle is NumPy in float64, given the same
-draws: its sums are exact; "rounded" rounds each operation on the membrane to float32 as the chip's own state is.
+draws: its sums are exact; "rounded" rounds each operation on the membrane to float32 as the chip's own state is. Of the
+other, whose membranes differ in their last bits, it is told by how much those that differ first are over the threshold.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import s2nir
 from s2nir.graph import draws
 
 HERE = Path(__file__).parent
+NEAR = 0.05  # of the threshold
 THRESHOLD, TAU, REFRACTORY, WEIGHT, WARM = 2_000.0, 20.0, 2, 20.0, 500
 
 
@@ -73,7 +75,7 @@ def main() -> None:
     shown = table(runs)
     for kind, w in wrong.items():
         print(f"oracle, {kind}: {w['differ']} of {w['spikes']} spikes differ in {args.oracle_steps} steps; "
-              f"first in step {w['first']}")
+              f"first in step {w['first']}" + (f", over the threshold by {w['over']}" if "over" in w else ""))
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps({
@@ -175,7 +177,7 @@ def oracle(image, network, args, source, target, weight, kind: str) -> dict:
     real = np.float32 if kind == "rounded" else np.float64
     alpha = real(np.float32(np.exp(-1 / TAU)))
     v, held = np.zeros(n, real), np.zeros(n, np.int64)
-    fired, spikes = np.zeros(0, np.int64), []
+    fired, spikes, close = np.zeros(0, np.int64), [], []
     for tick in range(ticks):
         if tick % 500 == 0:
             events = draws(drive.law, drive.seed, n, range(tick, tick + 500))
@@ -183,6 +185,8 @@ def oracle(image, network, args, source, target, weight, kind: str) -> dict:
         slot = slot + int(WEIGHT) * events[tick % 500]
         free = held == 0
         v = np.where(free, alpha * v + slot.astype(real), v)
+        near = np.flatnonzero(free & (np.abs(v - THRESHOLD) < NEAR))
+        close.append((near, v[near] - THRESHOLD))
         fired = np.flatnonzero(free & (v >= THRESHOLD))
         v[fired] = 0
         held = np.maximum(held - 1, 0)
@@ -191,7 +195,13 @@ def oracle(image, network, args, source, target, weight, kind: str) -> dict:
     want = np.concatenate(spikes)
     step, neuron, _ = image.stream(noise=0).feed(ticks).events
     differ = np.setxor1d(want, step * n + neuron)
-    return {"differ": int(differ.size), "spikes": int(want.size), "first": int(differ[0] // n) if differ.size else None}
+    found = {"differ": int(differ.size), "spikes": int(want.size),
+             "first": int(differ[0] // n) if differ.size else None}
+    if differ.size:  # by how much the membranes of those that differ first are over the threshold
+        near, over = close[found["first"]]
+        who = differ[differ // n == found["first"]] % n
+        found["over"] = {str(i): float(over[near == i][0]) if (near == i).any() else None for i in who.tolist()}
+    return found
 
 
 def table(runs: dict) -> dict:
