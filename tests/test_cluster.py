@@ -26,12 +26,12 @@ from s2nir.data import moving_shapes, synthetic_gestures
 N, STEPS = 11, 25
 
 
-def chain(hidden=6):
+def chain(hidden=6, bias=0.0):
     """Input of 5 -> hidden -> 3, dense."""
     rng = np.random.default_rng(2)
     ways = [s2nir.Connect(source="in", target="hidden", weight=rng.normal(0.4, 0.5, (hidden, 5))),
             s2nir.Connect(source="hidden", target="out", weight=rng.normal(0.4, 0.5, (3, hidden)))]
-    neurons = {n: s2nir.Neurons(shape=k, tau=0.005, r=5.0) for n, k in (("hidden", hidden), ("out", 3))}
+    neurons = {n: s2nir.Neurons(shape=k, tau=0.005, r=5.0, bias=bias) for n, k in (("hidden", hidden), ("out", 3))}
     return s2nir.build({"in": 5, **neurons}, ways, dt=1e-3)
 
 
@@ -86,6 +86,21 @@ def test_an_evaluation_is_what_the_recording_says(whole, image, spikes, labels):
     assert int(whole.synaptic_events.sum()) == work(recording).synaptic_events > 0
     alone = [work(s2nir.run(image, spikes[b])).synaptic_events for b in range(N)]
     assert whole.synaptic_events.tolist() == alone
+
+
+@pytest.mark.parametrize("onset", ["aligned", "board"])
+@pytest.mark.parametrize("steps", [1, 2, 25])
+def test_only_the_aligned_steps_count(onset, steps, spikes):
+    """Of neurons that spike on their own, ahead of their first step and behind their last one."""
+    image = s2nir.compile(s2nir.quantize(chain(bias=1.5)), onset=onset, copies=2)
+    recording = s2nir.run(image, spikes[:5, :steps])
+    ticks = recording.raw_spikes("hidden").reshape(5, recording.ticks, -1).sum(axis=(0, 2))
+    assert ticks.sum() > recording.counts["hidden"].sum()
+    found = s2nir.evaluate(image, spikes[:5, :steps], threads=1)
+    for name, counts in recording.counts.items():
+        assert np.array_equal(found.spikes[name], counts.reshape(5, -1).sum(axis=1))
+    assert np.array_equal(found.decisions["out"], recording.decisions("out"))
+    assert int(found.packets.sum()) == recording.packets
 
 
 @pytest.mark.parametrize(("threads", "piece"), [(1, 1), (1, 4), (2, 1), (2, 3), (3, None), (None, None)])
