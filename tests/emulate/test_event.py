@@ -258,3 +258,21 @@ def test_the_shortest_safe_tick_is_that_of_the_cycle_model(seed):
         found = s2nir.run(image, spikes, timing=s2nir.EventTiming(tick=middle, fifo=1 << 20)).queueing
         low, high = (low, middle) if found.in_time else (middle, high)
     assert high == pytest.approx(want, rel=0.1)
+
+
+def test_a_packet_that_comes_as_a_tick_begins_is_taken_by_the_next_one():
+    image = s2nir.compile(chain(3, (12, 20, 9), loops=False), partition=s2nir.Partition(slices=1))
+    spikes = np.zeros((1, 4, 12), np.uint8)
+    spikes[0, 0, :10] = 3  # 30 packets of 333,333 ps each
+    times = s2nir.EventTiming(tick=30 * 333_333e-12, router_s=333_333e-12, hop_s=0.0)  # the 29th comes with tick 1
+    counts = agree(image, spikes, times)
+    assert counts.core[image["p0"].cores[0], COUNTS.index("late")] == 2
+
+
+def test_what_is_lost_is_lost_for_all_behind():
+    image = s2nir.compile(chain(3, (12, 20, 9)), spread(cores=1, chips=tuple((x, 0) for x in range(6))),
+                          partition=s2nir.Partition(slices=2))
+    spikes = (np.random.default_rng(4).random((1, 20, 12)) < 0.6).astype(np.uint8)
+    counts = agree(image, spikes, s2nir.EventTiming(link_s=1e-6, patience_s=0.0))
+    assert (counts.core[2:, COUNTS.index("lost")] > 0).all()
+    assert (counts.core[2:, COUNTS.index("delivered")] > 0).all()
