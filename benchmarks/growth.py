@@ -1,9 +1,9 @@
 """Throughput as a network grows: synaptic events per second from a million synapses to a billion, against C.
 
-    python benchmarks/growth.py --neurons 1000 10000 100000 1000000 --json benchmarks/results/growth.json
+    python benchmarks/growth.py --neurons 1600 10000 100000 1000000 --json benchmarks/results/growth.json
 
 A sheet of neurons, each joined to the 32 x 32 around it by weights of its own, driven by a Poisson process each
-(about 2 % send in a tick), on as many chips as it needs, rows in SRAM. Each size is compiled, written, loaded and
+(about 4 % send in a tick), on as many chips as it needs, rows in SRAM. Each size is compiled, written, loaded and
 decoded in a process of its own. "run" is the whole emulator, drives and neurons with it; "rows" its delivery of the
 recorded spikes alone; "C" a plain loop over the same arrays (benchmarks/kernels/rows.c, `segments`, the fastest of
 gcc and clang with -O3 -march=native), whose sums are compared. Medians of --runs, one thread. The caches of the
@@ -29,7 +29,7 @@ import numpy as np
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--neurons", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--neurons", type=int, nargs="+", default=[1_600, 10_000, 100_000])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="*", default=[])
     parser.add_argument("--json", type=Path)
@@ -83,7 +83,7 @@ def size(n: int, args) -> dict:
     graph = s2nir.build({"sheet": sheet}, [way], dt=1e-3)
     with tempfile.TemporaryDirectory() as name:
         began = time.perf_counter()
-        machine = s2nir.SpiNNaker2(chips=1) if n <= 10_000 else s2nir.SpiNNaker2(boards=1 if n <= 200_000 else 24)
+        machine = s2nir.SpiNNaker2(chips=1) if n <= 2_000 else s2nir.SpiNNaker2(boards=1 if n <= 200_000 else 24)
         s2nir.compile(s2nir.quantize(graph), machine, into=Path(name) / "m.s2", minimise="fewest")
         compiled = time.perf_counter() - began
         began = time.perf_counter()
@@ -119,13 +119,13 @@ def size(n: int, args) -> dict:
                 rows()
                 if not np.array_equal(slot[: ready.size], theirs):
                     raise SystemExit("the sums differ")
-            times: dict = {side: [] for side in sides}
+            times: dict = {name_: [] for name_ in sides}
             for _ in range(args.runs):
-                for side, call in sides.items():
+                for name_, call in sides.items():
                     began = time.perf_counter()
                     call()
-                    times[side].append(time.perf_counter() - began)
-        rate = {side: work / statistics.median(t) for side, t in times.items()}
+                    times[name_].append(time.perf_counter() - began)
+        rate = {name_: work / statistics.median(t) for name_, t in times.items()}
         base_time, threads = statistics.median(took), {}
         for many in args.threads:
             team = image.stream(threads=many)

@@ -168,7 +168,7 @@ with torch.no_grad():
     took = {}
     for batch in batches:
         parts = [x[lo : lo + batch].float().transpose(0, 1).contiguous() for lo in range(0, len(x) - batch + 1, batch)]
-        parts = parts[: max(1, 16 // batch)]
+        parts = parts[: max(1, 8 // batch)]
         run(parts[0])
         times = []
         for _ in range(runs):
