@@ -29,7 +29,7 @@ class EventSteps:
     source : a file of `read_events` (an .npz is read whole), or a connection: a socket, or anything with `read`, that
         brings events as `EVENT` has them, 13 bytes each, and is closed at the end. What a connection brings of steps
         before the one that is asked for is passed over.
-    dt : seconds per step
+    dt : seconds per step, whole microseconds
     sensor : height and width in pixels; factor : as of `downsample`; size : height and width of the counts, by default
         of the sensor times the factor
     """
@@ -42,6 +42,8 @@ class EventSteps:
 
     def __post_init__(self) -> None:
         settle(self, InputError, dt=Number(1e-6, what="seconds"), factor=Number(0, 1, above=True), sensor=Pair(1))
+        if abs(self.dt * 1e6 - self._tick) > 1e-6 * self._tick:  # times are whole, and steps would drift from them
+            raise InputError(f"EventSteps.dt: found {self.dt!r} s, allowed whole microseconds")
         if self.size is None:
             height, width = (int((n - 1) * self.factor) + 1 for n in self.sensor)
             object.__setattr__(self, "size", (height, width))

@@ -20,7 +20,7 @@ from .packed import Packed, pack
 from .segments import Synapses
 
 STEP = 32  # neurons whose flags are read together; parts begin at a multiple
-EACH = 16.0  # cost of a neuron's step, in synapses that reach it with the activity of a busy network
+SINGLE, EACH = 16.0, 16.0  # costs of a single synapse and of a neuron's step, where a target in a run costs 1
 
 
 class Share(NamedTuple):
@@ -99,9 +99,7 @@ def _bounds(ready: Program, threads: int) -> list[int]:
     change = np.zeros(size + 1)
     np.add.at(change, y.target, 1.0)
     np.add.at(change, y.target.astype(np.int64) + y.length, -1.0)
-    cost = np.cumsum(change[:size]) + np.bincount(y.one_target, minlength=size) * STEP / 2
-    rate = 0.02  # of spikes per neuron and tick
-    total = np.cumsum(rate * cost + EACH * rate)
+    total = np.cumsum(np.cumsum(change[:size]) + SINGLE * np.bincount(y.one_target, minlength=size) + EACH)
     cuts = np.searchsorted(total, np.arange(1, threads) * total[-1] / threads) if size else np.zeros(threads - 1)
     inner = (np.asarray(cuts, np.int64) // STEP * STEP).tolist()
     return [0, *inner, size]
