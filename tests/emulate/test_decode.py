@@ -111,11 +111,11 @@ def test_a_row_outside_of_the_rows_is_refused(image):
     memory = image.cores[i].memory.copy()
     memory[64 + 4 : 64 + 8].view("<u4")[0] = 10**6
     with pytest.raises(ImageError, match="a row lies outside the core's rows"):
-        decode(with_memory(image, i, memory))
+        decode(with_memory(image, i, memory)).synapses  # noqa: B018
     memory = image.cores[i].memory.copy()
     memory[64 + 8 : 64 + 12].view("<u4")[0] = 2**32 - 1
     with pytest.raises(ImageError, match="a row lies outside the core's rows"):
-        decode(with_memory(image, i, memory))
+        decode(with_memory(image, i, memory)).synapses  # noqa: B018
 
 
 def test_a_row_that_names_no_neuron_is_refused(image):
@@ -124,7 +124,7 @@ def test_a_row_that_names_no_neuron_is_refused(image):
     memory = image.cores[i].memory.copy()
     memory[64 + 12 * r.table.size + 12] = 6
     with pytest.raises(ImageError, match="a row names a neuron that is not there"):
-        decode(with_memory(image, i, memory))
+        decode(with_memory(image, i, memory)).synapses  # noqa: B018
 
 
 def test_a_geometry_without_a_size_is_refused(image):
@@ -144,7 +144,7 @@ def test_a_kernel_larger_than_the_kernels_is_refused(image):
     memory = image.cores[i].memory.copy()
     memory[at] |= 63  # kernels 63 high
     with pytest.raises(ImageError, match="a kernel lies outside the core's kernels"):
-        decode(with_memory(image, i, memory))
+        decode(with_memory(image, i, memory)).synapses  # noqa: B018
 
 
 @pytest.mark.parametrize(("bits", "arithmetic"), [(8, "float32"), ("s4", "fixed")])

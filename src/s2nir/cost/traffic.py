@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..emulate import Recording, ways
+from ..emulate import Recording, program
 from ..errors import needs
 from ..machine import APPLICATIONS, LINK_NAMES, LINKS, Application
 from ..mapping import MachineImage, link_ns, rates_of
@@ -184,7 +184,8 @@ def expected(image: MachineImage, rates: Mapping[str, float] | None = None) -> T
         where a rate is below 0, or of a population that the image does not have.
     """
     needs(image, MachineImage, "expected", "Make one with s2nir.compile(network).")
-    reach, first = ways(image)
+    ready = program(image)
+    reach, first = ready.reach, ready.first
     rate = np.repeat(_rates(image, rates), np.diff(first))
     chips, cores = image.machine.topology.chips, len(image.cores)
     sent = np.bincount(reach.of, rate, minlength=reach.classes)

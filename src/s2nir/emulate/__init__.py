@@ -6,7 +6,7 @@ from .queueing import EventTiming, Overflow, Queueing, queueing_text
 from .recording import Recording
 from .reference import Reference, reference
 from .routes import Reach
-from .run import program, run, ways
+from .run import program, run
 from .stream import Stream, Ticks
 
 __all__ = [
@@ -25,5 +25,4 @@ __all__ = [
     "queueing_text",
     "reference",
     "run",
-    "ways",
 ]

@@ -219,7 +219,7 @@ def event_round(
             tally = tally._replace(log=_longer(tally.log, n[kernels.LOGGED] + need + int(now.waiting.max(initial=0))))
     kept = int(n[kernels.KEPT])
     tick, source, number = (a[:kept] for a in sent)
-    order = np.lexsort((source, _relayed(served, source), tick))
+    order = np.lexsort((ready.placed.place[source], _relayed(served, source), tick))
     tally.core[:, kernels.DELIVERED] += now.waiting
     counts = Counts(core=tally.core, router=tally.router, link=tally.link, waiting=now.waiting, end=int(n[kernels.END]),
                     events=int(n[kernels.EVENTS]), log=tally.log[: n[kernels.LOGGED]])

@@ -1,13 +1,16 @@
 """Decoding an image: core memories and routing tables to the arrays that the kernels run on.
 
 Packets are walked through the routing tables once (routes.py), looked up in every core they reach, and the rows and
-kernels that they find there become segments (segments.py).
+kernels that they find there become segments (segments.py). Neurons have numbers, by core in the order of the image,
+and places in the arrays: the same, or, to be run, populations one after the other, each as a picture with its channels
+last. What tiles of a convolution add to neighbouring pixels lies together then, whichever cores the tiles are on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,16 +19,16 @@ from numpy.typing import NDArray
 from ..errors import ImageError
 from ..fixedpoint import Arithmetic, next_up
 from ..machine import Word
-from ..mapping import MachineImage, Regions, regions, unpack_geometry
+from ..mapping import CoreImage, MachineImage, PopulationInfo, Regions, regions, unpack_geometry
 from .draws import Draws, draws
-from .routes import Reach, routes
+from .routes import Arrivals, Reach, routes
 from .segments import Synapses, synapses
 
 RELAY, FAST, FAST_CURRENT, GENERIC = 0, 1, 2, 3
 
 
 class Neurons(NamedTuple):
-    """Parameters by neuron; state format of the image (decays float32 or int64)."""
+    """Parameters by place; state format of the image (decays float32 or int64)."""
 
     threshold: NDArray[Any]  # spike where V >= this; NaN for silent neurons
     subtract: NDArray[Any]  # what a reset by subtraction takes away
@@ -53,26 +56,32 @@ class Groups(NamedTuple):
     offset: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True, weakref_slot=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Program:
     """An image, decoded.
 
     first : int64 (cores + 1), number of each core's first neuron; slots : input slots, largest synaptic delay + 1
+    place : int64, where each neuron stands in `neurons`, `groups`, `steady`, `synapses` and `draws`
     groups, steady : as neurons are stepped, and once all constants act
-    reach : where the packets of every source go
+    reach : where the packets of every source go, by number
     index : by population of the image's directory, the number of each of its neurons (C order over its shape)
+    cores, directory, parts, arrivals : what synapses are decoded from, when they are first asked for
     """
 
     arithmetic: Arithmetic
     first: NDArray[np.int64]
     slots: int
+    place: NDArray[np.int64]
     neurons: Neurons
     groups: Groups
     steady: Groups
-    synapses: Synapses
     draws: Draws
     reach: Reach
     index: dict[str, NDArray[np.int64]]
+    cores: tuple[CoreImage, ...]
+    directory: tuple[PopulationInfo, ...]
+    parts: list[Regions]
+    arrivals: Arrivals
 
     @property
     def size(self) -> int:
@@ -83,9 +92,45 @@ class Program:
         """From one input slot of a neuron to its next."""
         return -(-self.size // 16) * 16
 
+    @cached_property
+    def synapses(self) -> Synapses:
+        """What a packet of each source does.
+
+        Raises
+        ------
+        ImageError
+            where a row or a kernel cannot be read.
+        """
+        pictures = self.directory if self.place is not self.number else ()
+        return synapses(self.cores, self.parts, self.first, self.arrivals, self.place, pictures)
+
+    @cached_property
+    def number(self) -> NDArray[np.int64]:
+        """The neuron at each place."""
+        rising = np.arange(self.size)
+        if np.array_equal(self.place, rising):
+            return self.place
+        number = np.empty_like(self.place)
+        number[self.place] = rising
+        return number
+
+    @cached_property
+    def placed(self) -> Program:
+        """The same to be run: populations one after the other, their channels last."""
+        number = _pictures(self.directory, self.index, self.size)
+        if np.array_equal(number, np.arange(self.size)):
+            return self
+        place = np.empty_like(number)
+        place[number] = np.arange(self.size)
+        groups = _groups(self.directory, self.cores, self.parts, self.first, number)
+        return replace(
+            self, place=place, neurons=Neurons._make(column[number] for column in self.neurons), groups=groups,
+            steady=_steady(groups), draws=self.draws._replace(place=place[self.draws.place].astype(np.int32)),
+        )
+
 
 def decode(image: MachineImage) -> Program:
-    """An image to a Program.
+    """An image to a Program, by core.
 
     Raises
     ------
@@ -96,19 +141,20 @@ def decode(image: MachineImage) -> Program:
     if len(parts) % image.copies or np.unique(np.diff(first[:: image.cores_per_copy])).size > 1:
         raise ImageError(f"{len(parts)} cores do not hold {image.copies} copies of one network")
     reach, arrivals = routes(image, parts, first)
-    slots = max((r.descriptor.ring for r in parts), default=1)
-    groups = _groups(image, parts, first)
+    rising = np.arange(first[-1])
+    groups = _groups(image.directory, image.cores, parts, first, rising)
     return Program(
         arithmetic=image.arithmetic,
         first=first,
-        slots=slots,
-        neurons=_neurons(image, parts, first),
+        slots=max((r.descriptor.ring for r in parts), default=1),
+        place=rising,
+        neurons=_neurons(image, parts, first, groups),
         groups=groups,
         steady=_steady(groups),
-        synapses=synapses(image, parts, first, arrivals),
         draws=draws(parts, first),
         reach=reach,
         index=_index(image, parts, first),
+        cores=image.cores, directory=image.directory, parts=parts, arrivals=arrivals,
     )
 
 
@@ -169,7 +215,7 @@ def _index(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]) 
     return found
 
 
-def _neurons(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]) -> Neurons:
+def _neurons(image: MachineImage, parts: list[Regions], first: NDArray[np.int64], groups: Groups) -> Neurons:
     """Neuron structs of all cores; sources of input and relays have zeros."""
     words = np.zeros((int(first[-1]), 8), "<u4")
     for i, r in enumerate(parts):
@@ -177,9 +223,9 @@ def _neurons(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]
             words[first[i] : first[i + 1]] = r.neurons
     flags = words[:, 5].copy()
     late = np.zeros(flags.size, np.uint8)
-    for i, r in enumerate(parts):
-        if r.neurons.size and image.arithmetic is Arithmetic.FLOAT32 and _kind(r.neurons[:, 5]) != GENERIC:
-            late[first[i] : first[i + 1]] = r.neurons[:, 5] & 8 > 0
+    if image.arithmetic is Arithmetic.FLOAT32:
+        for a, b, kind in zip(groups.first, groups.end, groups.kind, strict=True):
+            late[a:b] = flags[a:b] & 8 > 0 if kind in (FAST, FAST_CURRENT) else 0
     if image.arithmetic is Arithmetic.FLOAT32:
         columns = [np.ascontiguousarray(words[:, c]).view("<f4") for c in (0, 4, 1, 2, 6, 7)]
         threshold = columns[0]
@@ -195,24 +241,52 @@ def _neurons(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]
     return Neurons(above, subtract, v_reset, decay, offset, syn_decay, bias, flags, late)
 
 
-def _groups(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]) -> Groups:
-    """Cores that are stepped alike and follow each other, as one group each."""
-    rows: list[list[int]] = []
-    for i, (core, r) in enumerate(zip(image.cores, parts, strict=True)):
-        if core.application == "spike_list":
-            continue
-        relays = core.application == "relay"
-        kind = RELAY if relays else _kind(r.neurons[:, 5])
-        left = 15 - r.descriptor.shift if r.descriptor.fixed else 0
-        shared = [-1, -1] if relays else [_shared(r.neurons[:, column]) for column in (1, 2)]
-        holds = int(not relays and r.neurons[0, 5] >> 8 > 0)
-        row = [int(first[i]), int(first[i + 1]), kind, r.descriptor.onset, left, int(min(shared) >= 0), holds, *shared]
-        if rows and rows[-1][1] == row[0] and rows[-1][2:] == row[2:]:
-            rows[-1][1] = row[1]
-        else:
-            rows.append(row)
-    table = np.array(rows, np.int64).reshape(-1, 9)
-    return Groups(*(np.ascontiguousarray(table[:, c]) for c in range(9)))
+def _pictures(
+    directory: tuple[PopulationInfo, ...], index: dict[str, NDArray[np.int64]], size: int
+) -> NDArray[np.int64]:
+    """Neurons in the order of their places: populations as their first cores come, each with its channels last."""
+    by_first = sorted(directory, key=lambda p: int(index[p.name].min(initial=0)))
+    found = [index[p.name].reshape(p.view).transpose(1, 2, 0).ravel() for p in by_first]
+    number = np.concatenate([np.zeros(0, np.int64), *found])
+    if number.size != size or (np.bincount(number, minlength=size) != 1).any():
+        raise ImageError(f"{size} neurons are on cores, populations hold {number.size}")
+    return number
+
+
+def _groups(
+    directory: tuple[PopulationInfo, ...], cores: tuple[CoreImage, ...], parts: list[Regions],
+    first: NDArray[np.int64], number: NDArray[np.int64],
+) -> Groups:
+    """Neurons that are stepped alike and follow each other, as one group each; number : the neuron at each place.
+
+    How they are stepped is told by population, as places of its cores may lie between each other.
+    """
+    label = np.full(len(cores), -1, np.int64)
+    known: list[tuple[int, ...]] = []
+    for p in directory:
+        mine = [i for i in p.cores if cores[i].application != "spike_list"]
+        kind, *shared = _alike([parts[i].neurons for i in mine if cores[i].application != "relay"])
+        for i in mine:
+            left = 15 - parts[i].descriptor.shift if parts[i].descriptor.fixed else 0
+            holds = int(kind != RELAY and parts[i].neurons[0, 5] >> 8 > 0)
+            row = (kind, parts[i].descriptor.onset, left, int(min(shared) >= 0), holds, *shared)
+            if row not in known:
+                known.append(row)
+            label[i] = known.index(row)
+    of = np.repeat(label, np.diff(first))[number]
+    begin = np.flatnonzero(np.concatenate([[True], of[1:] != of[:-1]])[: of.size])
+    end, of = np.append(begin[1:], of.size), of[begin]
+    table = np.array(known, np.int64).reshape(-1, 7)[of[of >= 0]]
+    return Groups(begin[of >= 0], end[of >= 0], *(np.ascontiguousarray(table[:, c]) for c in range(7)))
+
+
+def _alike(structs: list[NDArray[np.uint32]]) -> tuple[int, int, int]:
+    """Kind of the neurons of some cores, and the words of decay and offset that all share, -1 where they differ."""
+    if not structs:
+        return RELAY, -1, -1
+    words = np.concatenate([s[:1] if (s[:, [5, 1, 2]] == s[0, [5, 1, 2]]).all() else s for s in structs])[:, [5, 1, 2]]
+    decay, offset = (int(words[0, c]) if (words[:, c] == words[0, c]).all() else -1 for c in (1, 2))
+    return _kind(words[:, 0]), decay, offset
 
 
 def _steady(g: Groups) -> Groups:
@@ -227,13 +301,8 @@ def _steady(g: Groups) -> Groups:
     return Groups(*(np.ascontiguousarray(table[:, c]) for c in range(9)))
 
 
-def _shared(words: NDArray[np.uint32]) -> int:
-    """The word that all neurons of a core share, -1 where they differ."""
-    return int(words[0]) if (words == words[0]).all() else -1
-
-
 def _kind(flags: NDArray[np.uint32]) -> int:
-    """A fast kind for cores whose neurons are alike, and do not have both a late reset and a refractory time."""
+    """A fast kind where neurons are alike, and do not have both a late reset and a refractory time."""
     kinds = np.unique(flags)
     if kinds.size > 1 or (kinds[0] >> 8 and kinds[0] & 8):
         return GENERIC

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
-from ..mapping import MachineImage, Regions, row_places, spread, unpack_block_words, unpack_words
+from ..mapping import CoreImage, Regions, row_places, spread, unpack_block_words, unpack_words
 
 HEADER = 6  # half-words of a row of the published form
 
 
 class Rows(NamedTuple):
-    """What a packet of each source adds: start[s]..end[s], by core; a target is the number of a neuron."""
+    """What a packet of each source adds: start[s]..end[s], by core; sources and targets are places of neurons."""
 
     start: NDArray[np.int64]
     end: NDArray[np.int64]
@@ -24,13 +24,16 @@ class Rows(NamedTuple):
 
 
 class Arriving(NamedTuple):
-    """What reaches a core: int64, number of each source and its key."""
+    """What reaches a core: int64, place of each source and its key."""
 
     source: NDArray[np.int64]
     key: NDArray[np.int64]
 
 
-def gathered(image: MachineImage, parts: list[Regions], first: NDArray[np.int64], arriving: list[Arriving]) -> Rows:
+def gathered(
+    cores: tuple[CoreImage, ...], parts: list[Regions], first: NDArray[np.int64], arriving: list[Arriving],
+    place: NDArray[np.int64],
+) -> Rows:
     """The rows that packets of every source find in the cores that they reach. Counted first, then filled in, so that
     each synapse is held once.
 
@@ -44,31 +47,31 @@ def gathered(image: MachineImage, parts: list[Regions], first: NDArray[np.int64]
     heard = [i for i, r in enumerate(parts) if r.table.size and arriving[i].key.size]
     room = np.zeros(int(first[-1]), np.int64)
     for i in heard:
-        which, begin, end, _ = _found(image, i, parts[i], arriving[i].key)
+        which, begin, end, _ = _found(cores, i, parts[i], arriving[i].key)
         np.add.at(room, arriving[i].source[which], end - begin)
     start = np.cumsum(room) - room
     size = int(room.sum())
     found = Rows(start, start.copy(), np.empty(size, np.int32), np.empty(size, np.int8), np.empty(size, np.uint8))
     for i in heard:
-        which, begin, end, words = _found(image, i, parts[i], arriving[i].key)
+        which, begin, end, words = _found(cores, i, parts[i], arriving[i].key)
         row, at = spread(begin, end - begin)
         target, weight, delay = _unpacked(parts[i], words[at])
         live = (weight != 0) | (target != 0) | (delay != 0)  # the rest is padding
-        _refuse(image, i, parts[i], target, delay)
+        _refuse(cores, i, parts[i], target, delay)
         row_kernels.place(
             found.end, arriving[i].source[which], np.bincount(row[live], minlength=which.size),
-            target[live] + first[i], weight[live], delay[live], found.target, found.weight, found.delay,
+            place[target[live] + first[i]], weight[live], delay[live], found.target, found.weight, found.delay,
         )
     return found
 
 
 def _found(
-    image: MachineImage, i: int, r: Regions, keys: NDArray[np.int64]
+    cores: tuple[CoreImage, ...], i: int, r: Regions, keys: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
     """Which of the keys find rows in a core, where these begin and end, and the words that they are of."""
-    where = f"core {image.cores[i].chip} PE {image.cores[i].pe}"
+    where = f"core {cores[i].chip} PE {cores[i].pe}"
     if r.descriptor.word.by_slice:
-        places = row_places(r.descriptor.word, r.table, r.rows, image.cores[i].dram)
+        places = row_places(r.descriptor.word, r.table, r.rows, cores[i].dram)
         if isinstance(places, str):
             raise ImageError(f"{where}: {places}")
         key, begin, end, words = places
@@ -94,8 +97,10 @@ def _unpacked(r: Regions, words: NDArray[Any]) -> tuple[NDArray[np.int64], NDArr
     return target, weight, delay
 
 
-def _refuse(image: MachineImage, i: int, r: Regions, target: NDArray[np.int64], delay: NDArray[np.int64]) -> None:
-    where = f"core {image.cores[i].chip} PE {image.cores[i].pe}"
+def _refuse(
+    cores: tuple[CoreImage, ...], i: int, r: Regions, target: NDArray[np.int64], delay: NDArray[np.int64]
+) -> None:
+    where = f"core {cores[i].chip} PE {cores[i].pe}"
     if target.size and target.max() >= r.descriptor.neurons:
         raise ImageError(f"{where}: a row names a neuron that is not there")
     if delay.size and delay.max() >= r.descriptor.ring:

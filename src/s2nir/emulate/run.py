@@ -20,11 +20,10 @@ from ..graph import noises
 from ..mapping import MachineImage, named
 from ..values import aligned
 from .event import Served, event_round, queueing, served, timing_of
-from .memory import Program, decode, read
+from .memory import Program, decode
 from .parts import Part, Share, parts, run_parts
 from .recording import Recording
 from .rounds import Packets, Result, by_copy, rounds
-from .routes import Reach, routes
 
 _kept = threading.local()  # room for events, taken again: fresh pages cost more than what is written to them
 LARGE = 4096  # neurons of a network that several threads run together
@@ -38,15 +37,6 @@ def program(image: MachineImage) -> Program:
     if found is None:
         found = _programs[image] = decode(image)
     return found
-
-
-def ways(image: MachineImage) -> tuple[Reach, NDArray[np.int64]]:
-    """Where packets go, and the number of each core's first source; no synapse is decoded."""
-    found = _programs.get(image)
-    if found is not None:
-        return found.reach, found.first
-    parts, first = read(image)
-    return routes(image, parts, first)[0], first
 
 
 def run(
@@ -118,6 +108,8 @@ def _each(
     """Rounds one after the other; with times, and what they count, where `on` is given."""
     workers = min(threads, len(at_once))
     inner = threads // workers if ready.size >= LARGE else 1
+    if on is None:
+        parts(ready.placed, inner)  # once, ahead of the threads
 
     def job(packets: Packets, noise: int) -> tuple[Result, Any]:
         if on is not None:
@@ -231,22 +223,23 @@ def one(
     ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool = False, noise: int = 0,
     threads: int = 1,
 ) -> Result:
-    """One round: (tick, source, count) of what was sent, membranes (ticks, watched) after each tick and ahead of
-    its resets (without rows unless `before`), saturations by neuron."""
+    """One round: (tick, source, count) of what was sent, tick by tick, membranes (ticks, watched) after each tick and
+    ahead of its resets (without rows unless `before`), saturations by neuron."""
     from . import kernels
 
-    fixed = ready.arithmetic is Arithmetic.FIXED
+    ready = ready.placed
+    team, fixed = parts(ready, threads), ready.arithmetic is Arithmetic.FIXED
     size, kind = ready.size, np.int32 if fixed else np.float32
     state = start_state(ready)
     membranes = np.zeros((ticks, watch.size), kind)
     compared = np.zeros((ticks if before else 0, watch.size), kind)
-    given = kernels.Input(*packets)
+    start, source, count = packets
+    given, watch = kernels.Input(start, ready.place[source], count), ready.place[watch]
     tick = kept = 0
     sent = getattr(_kept, "sent", [])
     if not sent or sent[0].size < 4 * ready.stride + 1024:
         sent = [np.empty(64 * size + 1024, np.int32) for _ in range(3)]
     out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
-    team = parts(ready, threads)
     while True:
         tick, kept = run_parts(team, watch, partial(
             ticking, ready, state, given, out, (tick, ticks, kept), (0, noise)))
@@ -255,5 +248,5 @@ def one(
         sent = [np.concatenate([a, np.empty(a.size, np.int32)]) for a in (out.tick, out.source, out.number)]
         out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
     _kept.sent = sent
-    events = (out.tick[:kept].copy(), out.source[:kept].copy(), out.number[:kept].copy())
-    return events, membranes, compared, state.saturated
+    events = (out.tick[:kept].copy(), ready.number[out.source[:kept]].astype(np.int32), out.number[:kept].copy())
+    return events, membranes, compared, state.saturated if not fixed else state.saturated[ready.place]

@@ -1,7 +1,7 @@
 """What a spike of each source does, as segments: runs of targets that take a run of weights.
 
-Neurons are numbered through all cores in the order of the image, so rows of one source that continue each other across
-cores become one segment, and kernels are never written out: a convolution's segments point into its weights.
+Rows of one source that continue each other across cores become one segment, and kernels are never written out: a
+convolution's segments point into its weights, which the tiles of a population share where they hold the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
-from ..mapping import MachineImage, Regions, unpack_conv_entry, unpack_geometry
+from ..mapping import CoreImage, PopulationInfo, Regions, unpack_conv_entry, unpack_geometry
+from .routes import Arrivals
 from .rows import Arriving, Rows, gathered
 
 
@@ -40,12 +41,23 @@ class _Pieces:
         self.columns: list[NDArray[np.int64]] = [np.zeros((5, 0), np.int64)]
         self.weights: list[NDArray[np.int8]] = [np.ones(1, np.int8)]  # place 0 holds the 1 of a relay
         self.used = 1
+        self.kernels: dict[tuple[str, bytes], list[tuple[int, NDArray[np.int8], NDArray[np.bool_]]]] = {}
 
-    def keep(self, weights: NDArray[np.int8]) -> int:
-        """Store weights; where they begin."""
-        at = self.used
-        self.weights.append(weights)
-        self.used += weights.size
+    def keep(self, of: tuple[str, bytes], part: NDArray[np.int8], c0: int, channels: int) -> int:
+        """Store a core's part of a kernel, its channels last and from `c0` on; where the whole kernel begins.
+
+        of : population and geometry; cores whose kernels do not fit together have one each
+        """
+        c1 = c0 + part.shape[-1]
+        for at, whole, known in self.kernels.setdefault(of, []):
+            if not (known[c0:c1] & (whole[..., c0:c1] != part)).any():
+                whole[..., c0:c1], known[c0:c1] = part, True
+                return at
+        at, whole, known = self.used, np.zeros((*part.shape[:-1], channels), np.int8), np.zeros(channels, bool)
+        whole[..., c0:c1], known[c0:c1] = part, True
+        self.kernels[of].append((at, whole, known))
+        self.weights.append(whole.ravel())  # the same memory: what other cores know of it is filled in
+        self.used += whole.size
         return at
 
     def add(self, source: Any, target: Any, weight: Any, length: Any, delay: Any) -> None:
@@ -53,27 +65,36 @@ class _Pieces:
 
 
 def synapses(
-    image: MachineImage,
+    cores: tuple[CoreImage, ...],
     parts: list[Regions],
     first: NDArray[np.int64],
-    arrivals: list[list[tuple[int, NDArray[np.int64]]]],
+    arrivals: Arrivals,
+    place: NDArray[np.int64],
+    pictures: tuple[PopulationInfo, ...],
 ) -> Synapses:
+    """place : of each neuron; pictures : populations whose places have all channels of a pixel together; what is not
+    in them has its places by core"""
     pieces = _Pieces()
     none = np.zeros(0, np.int64)
     arriving = [
-        Arriving(np.concatenate([none, *(first[s] + m for s, m in by)]),
+        Arriving(np.concatenate([none, *(place[first[s] + m] for s, m in by)]),
                  np.concatenate([none, *(parts[s].descriptor.key | m for s, m in by)])) for by in arrivals
     ]
+    picture = {i: p for p in pictures for i in p.cores}
     for i, r in enumerate(parts):
         source, keys = arriving[i]
-        if image.cores[i].application != "relay":
+        mine = place[first[i] : first[i + 1]]
+        if cores[i].application != "relay":
             if r.descriptor.geometries:
-                _convolve(pieces, r, arriving[i], int(first[i]))
+                c0, c1 = r.descriptor.box[:2]
+                p = picture.get(i)
+                kept = (str(i), 0, c1 - c0) if p is None else (p.name, c0, p.view[0])
+                _convolve(pieces, r, arriving[i], mine, kept)
         elif r.conv_entries.size:
             key, bits, _, _ = unpack_conv_entry(r.conv_entries[0])
-            mine = (keys >> bits << bits == key) & ((keys & (1 << bits) - 1) < r.descriptor.neurons)
-            pieces.add(source[mine], first[i] + (keys[mine] & (1 << bits) - 1), 0, 1, 0)
-    return _with_rows(pieces, gathered(image, parts, first, arriving))
+            on = (keys >> bits << bits == key) & ((keys & (1 << bits) - 1) < r.descriptor.neurons)
+            pieces.add(source[on], mine[keys[on] & (1 << bits) - 1], 0, 1, 0)
+    return _with_rows(pieces, gathered(cores, parts, first, arriving, place))
 
 
 def _with_rows(pieces: _Pieces, rows: Rows) -> Synapses:
@@ -123,9 +144,12 @@ def _joined(columns: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _convolve(
-    pieces: _Pieces, r: Regions, arriving: Arriving, base: int
+    pieces: _Pieces, r: Regions, arriving: Arriving, place: NDArray[np.int64], kept: tuple[str, int, int]
 ) -> None:
-    """Segments of the convolutions into one core: for each source, one per kernel row that meets the tile."""
+    """Segments of the convolutions into one core: for each source, one per tap that meets the tile.
+
+    place : of its neurons; kept : whose kernel its kernel is part of, from which channel on, of how many
+    """
     c0, c1, y0, y1, x0, x1 = r.descriptor.box
     at = 0
     for number, words in enumerate(r.geometries):
@@ -138,7 +162,8 @@ def _convolve(
         apart = g.stride_x // np.gcd(g.stride_x, g.dilation_x)  # taps this far apart meet neighbouring targets
         order = np.lexsort((-np.arange(g.kw), np.arange(g.kw) % apart))
         rank = np.argsort(order)
-        begin = pieces.keep(np.ascontiguousarray(kernel[:, :, order]).ravel())
+        whose, skip, wide = kept
+        begin = pieces.keep((whose, words.tobytes()), kernel[:, :, order], skip, wide) + skip - c0
         source, c, y, x = _coordinates(r, number, arriving)
         group = c // g.per_in
         low = np.maximum(group * g.per_out, c0)
@@ -154,7 +179,7 @@ def _convolve(
                         continue
                     pixel = ((oy[ok] - y0) * (x1 - x0) + ox[ok] - x0) * (c1 - c0) + low[ok] - c0
                     tap = ((c[ok] - group[ok] * g.per_in) * g.kh + ky) * g.kw + rank[kx]
-                    pieces.add(source[ok], base + pixel, begin + tap * (c1 - c0) + low[ok] - c0, length[ok], 0)
+                    pieces.add(source[ok], place[pixel], begin + tap * wide + low[ok], length[ok], 0)
 
 
 def _coordinates(r: Regions, geometry: int, arriving: Arriving) -> tuple[NDArray[np.int64], ...]:

@@ -53,7 +53,7 @@ class Ticks:
 
     @property
     def events(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-        """Tick, number of the source in the image, and packets, of all that neurons and relays sent, in order."""
+        """Tick, number of the source in the image, and packets, of all that neurons and relays sent, by tick."""
         tick, source, number = self._held.events[0]
         return tick.astype(np.int64) + self.first, source, number
 
@@ -76,12 +76,13 @@ class Stream:
         self.ended: int | None = None
         (self._noise,) = noises(noise, 1, RunError)
         self._program = program(image)
-        self._team = parts(self._program, Whole(1)(threads, "stream.threads", RunError))
+        self._placed = self._program.placed
+        self._team = parts(self._placed, Whole(1)(threads, "stream.threads", RunError))
         self._watch, self._columns, before = watched(image, self._program, record)
         if before:
             raise RunError('stream: record "potentials" is of s2nir.run alone; allowed here "spikes" and "voltages"')
-        self._state = start_state(self._program)
-        self._sent = np.zeros(0, np.int32)  # by whom, in the tick before
+        self._state = start_state(self._placed)
+        self._sent = np.zeros(0, np.int32)  # from which places, in the tick before
         slots = self._program.slots
         self._steady = -(-(int(self._program.groups.onset.max(initial=0)) + 1) // slots) * slots
 
@@ -140,31 +141,33 @@ class Stream:
     def _run(self, packets: tuple[NDArray[np.int64], ...], ticks: int) -> Ticks:
         from . import kernels
 
-        ready, slots = self._program, self._program.slots
+        ready, slots = self._placed, self._placed.slots
         # kernels count ticks from a small number on, whatever has gone by: at the same slot, and after every onset
         begin = self.tick if self.tick < self._steady else self._steady + self.tick % slots
         end, fixed = begin + ticks, ready.arithmetic is Arithmetic.FIXED
         start, source, count = packets
-        given = kernels.Input(np.concatenate([np.zeros(begin, np.int64), start]), source, count)
+        given = kernels.Input(np.concatenate([np.zeros(begin, np.int64), start]), ready.place[source], count)
+        watch = ready.place[self._watch]
         kind = np.int32 if fixed else np.float32
-        membranes = np.zeros((end, self._watch.size), kind)
+        membranes = np.zeros((end, watch.size), kind)
         room = [np.empty(4 * ready.stride + 1024, np.int32) for _ in range(3)]
-        out = kernels.Output(room[0], room[1], room[2], self._watch, membranes, np.zeros((0, self._watch.size), kind))
+        out = kernels.Output(room[0], room[1], room[2], watch, membranes, np.zeros((0, watch.size), kind))
         events, tick = [], begin
         while tick < end:
             carried = self._sent.size
             out.tick[:carried], out.source[:carried], out.number[:carried] = tick - 1, self._sent, 1
-            tick, kept = run_parts(self._team, self._watch, partial(
+            tick, kept = run_parts(self._team, watch, partial(
                 ticking, ready, self._state, given, out, (tick, end, carried), (self.tick - begin, self._noise)))
             events.append(tuple(column[carried:kept].copy() for column in room))
             self._sent = out.source[:kept][out.tick[:kept] == tick - 1].copy()
         whole = [np.concatenate([np.zeros(0, np.int32), *(e[k] for e in events)]) for k in range(3)]
         whole[0] -= begin
+        whole[1] = ready.number[whole[1]].astype(np.int32)
         first, self.tick = self.tick, self.tick + ticks
         return Ticks(first=first, ticks=ticks, _held=Recording(
-            image=self.image, program=ready, batch=1, steps=ticks, ticks=ticks, inputs=[packets],
+            image=self.image, program=self._program, batch=1, steps=ticks, ticks=ticks, inputs=[packets],
             events=[tuple(whole)], membranes=[membranes[begin:]], compared=[], columns=self._columns,
-            saturated=self._state.saturated[np.newaxis].copy(),
+            saturated=self._state.saturated[np.newaxis, ready.place if fixed else slice(None)].copy(),
         ))
 
     def save(self, path: str | Path) -> None:
