@@ -70,7 +70,7 @@ def size(n: int, args) -> dict:
 
     import s2nir
     from s2nir import rules
-    from s2nir.emulate import kernels, program
+    from s2nir.emulate import deliver_kernels, program
     from s2nir.emulate.packed import pack
     from s2nir.values import aligned
 
@@ -106,7 +106,7 @@ def size(n: int, args) -> dict:
         work = int(each[source].sum())
 
         def rows():
-            kernels.deliver(*packed, slot, base, source, count, 0, source.size)
+            deliver_kernels.deliver(*packed, slot, base, source, count, 0, source.size)
 
         sides, theirs = {"rows": rows}, aligned(ready.size, np.int32)
         with tempfile.TemporaryDirectory() as built:

@@ -9,7 +9,7 @@ import s2nir
 from emulate import kills, test_drive, test_stream
 from s2nir import rules
 from s2nir.emulate import program
-from s2nir.emulate.parts import parts
+from s2nir.emulate.parts import EACH, SINGLE, parts
 
 run = importlib.import_module("s2nir.emulate.run")  # the module; the package has the function of this name
 
@@ -65,7 +65,7 @@ def test_the_bits_are_those_of_one_thread(image, small, threads):
 
 
 def test_every_neuron_and_synapse_is_in_one_part(image):
-    ready = program(image)
+    ready = program(image).placed
     for threads in (2, 3, 5):
         team = parts(ready, threads)
         assert [p.lo for p in team] == [0, *(p.hi for p in team[:-1])]
@@ -81,12 +81,12 @@ def test_every_neuron_and_synapse_is_in_one_part(image):
 
 
 def test_a_wide_network_is_cut_where_rows_go_on():
-    ready = program(wide())
+    ready = program(wide()).placed
     two = parts(ready, 2)
     assert two[0].hi > 0
     assert sum(p.synapses.length.size for p in two) > ready.synapses.length.size
-    share = two[0].synapses.length.sum() / ready.synapses.length.sum()
-    assert 0.3 < share < 0.7
+    cost = [p.synapses.length.sum() + SINGLE * p.synapses.one_target.size + EACH * (p.hi - p.lo) for p in two]
+    assert 0.8 < cost[0] / cost[1] < 1.25
 
 
 def test_a_stream_of_several_threads_is_a_run(tmp_path):

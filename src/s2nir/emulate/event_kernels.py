@@ -15,12 +15,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from .deliver_kernels import deliver
 from .draw_kernels import LANES, draw
 from .draws import Draws
-from .kernels import collect, deliver, late_float, relay, reset, step_fixed, step_float
+from .kernels import collect, late_float, relay, reset, step_fixed, step_float
 from .memory import Groups as Groups
 
-BESIDE = "229d45da1f1a0ff5"  # digest of kernels.py: numba's cache sees edits of this file alone
+BESIDE = "83dd1ed38d27e182"  # digest of kernels.py: numba's cache sees edits of this file alone
 INPUT = -1  # a kind of group beside those of kernels.py
 DROP, OVERWRITE, STALL = 0, 1, 2
 SIZE, FREE, LEFT, KEPT, LOGGED, END, EVENTS = 0, 1, 2, 3, 4, 5, 6  # counters
@@ -345,7 +346,7 @@ def update(
     a, b = g.first[core], g.end[core]
     c, o = slice(core, core + 1), x.drive[core]
     mine = Groups(g.first[c], g.end[c], g.kind[c], g.onset[c], g.left[c], g.alike[c], g.holds[c], g.decay[c],
-                  g.offset[c])
+                  g.offset[c], g.threshold[c])
     if o >= 0:
         one = Draws(d.seed[o : o + 1], d.onset[o : o + 1], x.block[core : core + 2], d.block, d.place, d.weight, d.law,
                     d.begin[o : o + 1], d.guide[o : o + 1])

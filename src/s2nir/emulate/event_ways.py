@@ -121,7 +121,7 @@ class Pairs:
 
     def synapses(self, ready: Program) -> Synapses:
         """The same synapses by pair: runs are cut where a core ends."""
-        from . import kernels
+        from . import deliver_kernels
 
         s, first = ready.synapses, ready.first
         source = np.repeat(np.arange(ready.size), np.diff(s.start))
@@ -142,7 +142,7 @@ class Pairs:
             start=_starts(pair, self.size), target=target[order].astype(np.int32), weight=weight[order],
             length=length[order].astype(np.int32), delay=delay[order].astype(np.uint8), weights=s.weights,
             one=_starts(single, self.size), one_target=s.one_target[by], one_weight=s.one_weight[by],
-            one_delay=s.one_delay[by], fours=bool(length.max(initial=0) >= kernels.LONG),
+            one_delay=s.one_delay[by], fours=bool(length.max(initial=0) >= deliver_kernels.LONG),
         )
 
 

@@ -3,8 +3,8 @@
 Each operation rounds by itself: numba contracts no multiply-add without fastmath. docs/arithmetic.md is the order of
 the operations; `reference.py` is the oracle. Loops stay short and take few arrays, so that LLVM's checks for overlap
 stay few, and take slices, because an index that could be below zero keeps a loop scalar (0.6 against 0.1 ns a neuron);
-lengths come at run time, because a constant trip count is unrolled and slower. Rows of synapses are
-added as vectors (vectors.py).
+lengths come at run time, because a constant trip count is unrolled and slower. What is most of the work, the rows of
+synapses (deliver_kernels.py) and the steps of plain neurons, is written as vectors (vectors.py).
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from .deliver_kernels import deliver
 from .draw_kernels import LANES, draw
-from .vectors import add_8, add_16, add_rows, trailing_zeros, wait
+from .vectors import FLAGS, WIDTH, bare, flags, membranes, trailing_zeros, wait
 
-BESIDE = "6966588afb70159b"  # digest of draw_kernels.py and vectors.py: numba's cache sees edits of this file alone
+BESIDE = "b371110dacb143f6"  # digest of the files whose helpers are called: numba's cache sees edits of this file alone
 RELAY, FAST, FAST_CURRENT = 0, 1, 2
 SPIKING, RESETS, LATE, CURRENT_BASED = 1, 6, 8, 32
 SUBTRACT, TO_VALUE = 2, 4
+THRESHOLD = 2  # of Groups.alike: the threshold too
 INT32_MAX, INT32_MIN = 2147483647, -2147483648
-TARGET, LENGTH, LENGTH_AT, DELAY_AT = 0xFFFFFFFF, 0xFFFFFF, 32, 56  # of a run's second word (packed.py)
-LONG = 256  # targets that rows must share to be added in one pass
 
 
 class State(NamedTuple):
-    """What changes from tick to tick, by neuron; `slot` is (slots * neurons)."""
+    """What changes from tick to tick, by neuron; `slot` is (slots * neurons), int16 where all fits it, or int32."""
 
     v: NDArray[Any]
     i: NDArray[Any]
-    slot: NDArray[np.int32]
+    slot: NDArray[Any]
     fired: NDArray[np.uint8]
     last: NDArray[np.uint8]
     held: NDArray[np.int32]
@@ -73,15 +73,10 @@ def step_fast(v: Any, decay: Any, slot: Any, offset: Any, threshold: Any, fired:
 
 
 @njit(inline="never", cache=True, nogil=True)
-def step_alike(v: Any, decay: Any, slot: Any, offset: Any, threshold: Any, fired: Any) -> None:
-    """As `step_fast`, of neurons that share their decay and offset."""
-    for n in range(v.size):
-        x = decay * v[n]
-        x = x + np.float32(slot[n])
-        x = x + offset
-        slot[n] = 0
-        v[n] = x
-        fired[n] = x >= threshold[n]
+def step_vectors(v: Any, decay: Any, slot: Any, offset: Any, threshold: Any, fired: Any, still: bool) -> None:
+    """As `step_fast`, of whole vectors; decay, offset and threshold are arrays or what neurons share."""
+    for n in range(0, v.size, WIDTH):
+        membranes(v, slot, fired, n, decay, offset, threshold, still)
 
 
 @njit(inline="never", cache=True, nogil=True)
@@ -162,9 +157,15 @@ def step_float(p: Any, g: Any, s: Any, tick: int, at: int) -> None:
         elif g.kind[k] == FAST and g.holds[k]:
             step_held(s.v[a:b], p.decay[a:b], slot, p.offset[a:b], p.threshold[a:b], s.fired[a:b], s.held[a:b])
             slot[:] = 0
-        elif g.kind[k] == FAST and g.alike[k]:
-            step_alike(s.v[a:b], p.decay[a], slot, p.offset[a], p.threshold[a:b], s.fired[a:b])
         elif g.kind[k] == FAST:
+            if g.alike[k] and 0 <= p.decay[a] <= 1:
+                end = a + (b - a) // WIDTH * WIDTH
+                v, fired, decay, offset, level = s.v[a:end], s.fired[a:end], p.decay[a], p.offset[a], p.threshold[a]
+                if g.alike[k] == THRESHOLD:
+                    step_vectors(v, decay, slot, offset, level, fired, offset == 0 and level > 0)
+                else:
+                    step_vectors(v, decay, slot, offset, p.threshold[a:end], fired, False)
+                a, slot = end, slot[end - a :]
             step_fast(s.v[a:b], p.decay[a:b], slot, p.offset[a:b], p.threshold[a:b], s.fired[a:b])
         elif g.kind[k] == FAST_CURRENT:
             step_synapses(s.i[a:b], p.syn_decay[a:b], slot, p.bias[a:b])
@@ -256,19 +257,16 @@ def step_fixed(p: Any, g: Any, s: Any, tick: int, at: int) -> None:
 
 @njit(cache=True, nogil=True)
 def collect(fired: Any, source: Any, lo: int) -> int:
-    """The neurons from `lo` on that fired, in order, and clear their flags; eight flags of 0 or 1 are read at once."""
+    """The neurons from `lo` on that fired, in order, and clear their flags; `fired` is whole vectors of them."""
     found = 0
-    words = fired.view(np.uint64)
-    for four in range(0, words.size, 4):
-        if not words[four] | words[four + 1] | words[four + 2] | words[four + 3]:
-            continue
-        for w in range(four, four + 4):
-            word = words[w]
-            words[w] = 0
-            while word:
-                source[found] = lo + 8 * w + (trailing_zeros(word) >> 3)
-                found += 1
-                word &= word - np.uint64(1)
+    for at in range(0, fired.size, FLAGS):
+        word = flags(fired, at)
+        if word:
+            fired[at : at + FLAGS] = 0
+        while word:
+            source[found] = lo + at + trailing_zeros(word)
+            found += 1
+            word &= word - np.uint64(1)
     return found
 
 
@@ -306,122 +304,30 @@ def relay(g: Any, s: Any, at: int, source: Any, number: Any) -> int:
 
 
 @njit(cache=True, nogil=True)
-def shared(start: Any, runs: Any, source: Any, count: Any, begin: int, end: int) -> Any:
-    """How many sources from `begin` on, 8, 4 or 1, have one long row each, and the targets that these rows share.
-
-    The span is a multiple of 32 long, and at least `LONG` where there are several.
-    """
-    first = runs[2 * start[source[begin]] + 1]
-    low, high, four_low, four_high = np.int64(0), np.int64(1) << 62, np.int64(0), np.int64(0)
-    for m in range(begin, end):
-        j = start[source[m]]
-        form = runs[2 * j + 1]
-        if start[source[m] + 1] - j != 1 or count[m] != 1 or form >> DELAY_AT != first >> DELAY_AT:
-            break
-        low = max(low, ((form & TARGET) + 15) // 16 * 16)  # where a line of the slots' cache begins
-        high = min(high, (form & TARGET) + (form >> LENGTH_AT & LENGTH))
-        if high - low < LONG:
-            break
-        if m == begin + 3:
-            four_low, four_high = low, high
-        elif m == begin + 7:
-            return 8, low, low + (high - low) // 32 * 32
-    if four_high > 0:
-        return 4, four_low, four_low + (four_high - four_low) // 32 * 32
-    return 1, np.int64(0), np.int64(0)
-
-
-@njit(cache=True, nogil=True)
-def from_zero(runs: Any, j: int) -> Any:
-    """Where the weights of a run would begin if its first target were 0."""
-    return runs[2 * j] - (runs[2 * j + 1] & TARGET)
-
-
-@njit(cache=True, nogil=True)
-def add_run(slot: Any, at: int, end: int, weights: Any, w: int, number: int) -> None:
-    """slot[at : end] += number * weights[w : ...]"""
-    if number == 1:
-        while at + 32 <= end:
-            add_rows(slot, at, weights, (w,))
-            at, w = at + 32, w + 32
-        if at + 16 <= end:
-            add_16(slot, at, weights, w)
-            at, w = at + 16, w + 16
-        if at + 8 <= end:
-            add_8(slot, at, weights, w)
-            at, w = at + 8, w + 8
-    while at < end:
-        slot[at] += weights[w] * np.int32(number)
-        at, w = at + 1, w + 1
-
-
-@njit(cache=True, nogil=True)
-def deliver(
-    start: Any, runs: Any, weights: Any, bunch: Any, bunches: Any, near: Any, alone: Any, fours: bool, slot: Any,
-    base: Any, source: Any, count: Any, begin: int, end: int,
-) -> None:
-    """Add the rows of sources `begin` to `end` to the slots of the ticks in which they act.
-
-    `base` is where each delay's slot begins; `fours`, whether any run is long. One call for a tick's packets, with each
-    array of `Packed` by itself: what is taken out of a tuple has its references counted, at the cost of several rows.
-    Where eight or four sources have one long run each, as in nets that are joined at random, what these have in common
-    is added in one pass: memory is read from several places at once.
-    """
-    k = begin
-    while k < end:
-        together, low, high = 1, np.int64(0), np.int64(0)  # targets that rows have in common
-        if fours and k + 4 <= end and start[source[k] + 1] - start[source[k]] == 1:
-            together, low, high = shared(start, runs, source, count, k, min(k + 8, end))
-        if together >= 4:
-            a, b, c, d = start[source[k]], start[source[k + 1]], start[source[k + 2]], start[source[k + 3]]
-            at = base[runs[2 * a + 1] >> DELAY_AT & 255]
-            wa, wb, wc, wd = from_zero(runs, a), from_zero(runs, b), from_zero(runs, c), from_zero(runs, d)
-            if together == 4:
-                for t in range(low, high, 32):
-                    add_rows(slot, at + t, weights, (wa + t, wb + t, wc + t, wd + t))
-            else:
-                a, b, c, d = start[source[k + 4]], start[source[k + 5]], start[source[k + 6]], start[source[k + 7]]
-                we, wf, wg, wh = from_zero(runs, a), from_zero(runs, b), from_zero(runs, c), from_zero(runs, d)
-                for t in range(low, high, 32):
-                    some = (wa + t, wb + t, wc + t, wd + t, we + t, wf + t, wg + t, wh + t)
-                    add_rows(slot, at + t, weights, some)
-        for m in range(k, k + together):
-            s, number = source[m], count[m]
-            for j in range(start[s], start[s + 1]):
-                w, form = runs[2 * j], runs[2 * j + 1]
-                first, at = form & TARGET, base[form >> DELAY_AT & 255]
-                last = first + (form >> LENGTH_AT & LENGTH)
-                if together == 1:
-                    add_run(slot, at + first, at + last, weights, w, number)
-                    continue
-                if first < low:
-                    add_run(slot, at + first, at + low, weights, w, number)
-                if high < last:
-                    add_run(slot, at + high, at + last, weights, w + high - first, number)
-            for j in range(bunch[s], bunch[s + 1]):
-                w, form = bunches[2 * j], bunches[2 * j + 1]
-                to = slot[base[form >> DELAY_AT & 255] + (form & TARGET) :]
-                for n in range(w, w + (form >> LENGTH_AT & LENGTH)):
-                    to[near[n]] += alone[n] * np.int32(number)
-        k += together
-
-
-@njit(cache=True, nogil=True)
-def packets(counts: Any) -> tuple[Any, Any]:
-    """Where counts (steps * sources, uint8) are not 0, and how large; 32 at a time are skipped where none is."""
-    words = counts[: counts.size // 32 * 32].view(np.uint64)
-    place, number = np.empty(1024, np.int64), np.empty(1024, np.int64)
+def packets(counts: Any, index: Any) -> tuple[Any, Any, Any]:
+    """Where counts (steps, sources) are not 0: start of each step, number of the source by `index`, how many."""
+    steps, wide = counts.shape
+    flat, whole = counts.ravel(), wide // FLAGS * FLAGS
+    start, source, number = np.zeros(steps + 1, np.int64), np.empty(1024, np.int64), np.empty(1024, np.int64)
     found = 0
-    for w in range(0, words.size + 4, 4):
-        if w < words.size and not words[w] | words[w + 1] | words[w + 2] | words[w + 3]:
-            continue
-        if found + 32 > place.size:
-            place, number = np.append(place, np.empty_like(place)), np.append(number, np.empty_like(number))
-        for k in range(8 * w, min(8 * w + 32, counts.size)):
-            if counts[k]:
-                place[found], number[found] = k, counts[k]
+    for step in range(steps):
+        if found + wide > source.size:
+            source, number = np.append(source, np.empty(found + wide, np.int64)), np.append(
+                number, np.empty(found + wide, np.int64))
+        row = flat[step * wide : (step + 1) * wide]
+        for at in range(0, whole, FLAGS):
+            word = flags(row, at)
+            while word:
+                k = at + trailing_zeros(word)
+                source[found], number[found] = index[k], row[k]
                 found += 1
-    return place[:found], number[:found]
+                word &= word - np.uint64(1)
+        for k in range(whole, wide):
+            if row[k]:
+                source[found], number[found] = index[k], row[k]
+                found += 1
+        start[step + 1] = found
+    return start, source[:found].copy(), number[:found].copy()
 
 
 @njit(cache=True, nogil=True)
@@ -462,7 +368,8 @@ def run_ticks(
     `fixed` is None for float32, so that each format compiles without the other's branch; `ahead` and `noise` are what
     Poisson drives count steps and draws from; `part` says which neurons are run (parts.py), and g, y, d are theirs.
     """
-    words = np.empty((4, LANES), np.uint32)
+    p, g, y, d, s, given, out, part = bare((p, g, y, d, s, given, out, part))
+    words, drives = np.empty((4, LANES), np.uint32), d.onset.size
     base, slot = np.empty(slots, np.int64), s.slot
     start, runs, weights, bunch, bunches, near, alone, fours = y
     sent, number, comes, many, watch = out.source, out.number, given.source, given.number, part.watch
@@ -476,7 +383,8 @@ def run_ticks(
         at = tick % slots * size
         for delayed in range(slots):
             base[delayed] = (tick + 1 + delayed) % slots * size
-        draw(d, slot[at : at + size], tick, ahead, noise, words)
+        if drives:
+            draw(d, slot[at : at + size], tick, ahead, noise, words)
         if fixed is None:
             step_float(p, g, s, tick, at)
             late_float(p, s, out, begin, kept, part.lo, part.hi)

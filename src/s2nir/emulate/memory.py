@@ -43,7 +43,8 @@ class Neurons(NamedTuple):
 
 class Groups(NamedTuple):
     """Runs of neurons that are stepped alike: first, end, kind, tick of the first step, left shift of a slot, whether
-    they share their decay and offset, whether they have a refractory time, and the words that they share."""
+    they share their decay and offset (1) and their threshold too (2), whether they have a refractory time, and the
+    words that they share."""
 
     first: NDArray[np.int64]
     end: NDArray[np.int64]
@@ -54,6 +55,7 @@ class Groups(NamedTuple):
     holds: NDArray[np.int64]
     decay: NDArray[np.int64]
     offset: NDArray[np.int64]
+    threshold: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,7 +92,7 @@ class Program:
     @property
     def stride(self) -> int:
         """From one input slot of a neuron to its next."""
-        return -(-self.size // 16) * 16
+        return -(-self.size // 32) * 32
 
     @cached_property
     def synapses(self) -> Synapses:
@@ -101,8 +103,8 @@ class Program:
         ImageError
             where a row or a kernel cannot be read.
         """
-        pictures = self.directory if self.place is not self.number else ()
-        return synapses(self.cores, self.parts, self.first, self.arrivals, self.place, pictures)
+        pictures = self.place is not self.number
+        return synapses(self.cores, self.directory, self.parts, self.first, self.arrivals, self.place, pictures)
 
     @cached_property
     def number(self) -> NDArray[np.int64]:
@@ -265,28 +267,32 @@ def _groups(
     known: list[tuple[int, ...]] = []
     for p in directory:
         mine = [i for i in p.cores if cores[i].application != "spike_list"]
-        kind, *shared = _alike([parts[i].neurons for i in mine if cores[i].application != "relay"])
+        structs = [parts[i].neurons for i in mine if cores[i].application != "relay"]
+        kind, *shared = _alike(structs)
+        both = int(min(shared[:2]) >= 0)
         for i in mine:
             left = 15 - parts[i].descriptor.shift if parts[i].descriptor.fixed else 0
             holds = int(kind != RELAY and parts[i].neurons[0, 5] >> 8 > 0)
-            row = (kind, parts[i].descriptor.onset, left, int(min(shared) >= 0), holds, *shared)
+            row = (kind, parts[i].descriptor.onset, left, both + (both and shared[2] >= 0), holds, *shared)
             if row not in known:
                 known.append(row)
             label[i] = known.index(row)
     of = np.repeat(label, np.diff(first))[number]
     begin = np.flatnonzero(np.concatenate([[True], of[1:] != of[:-1]])[: of.size])
     end, of = np.append(begin[1:], of.size), of[begin]
-    table = np.array(known, np.int64).reshape(-1, 7)[of[of >= 0]]
-    return Groups(begin[of >= 0], end[of >= 0], *(np.ascontiguousarray(table[:, c]) for c in range(7)))
+    table = np.array(known, np.int64).reshape(-1, 8)[of[of >= 0]]
+    return Groups(begin[of >= 0], end[of >= 0], *(np.ascontiguousarray(table[:, c]) for c in range(8)))
 
 
-def _alike(structs: list[NDArray[np.uint32]]) -> tuple[int, int, int]:
-    """Kind of the neurons of some cores, and the words of decay and offset that all share, -1 where they differ."""
+def _alike(structs: list[NDArray[np.uint32]]) -> tuple[int, int, int, int]:
+    """Kind of the neurons of some cores, and the words of decay, offset and threshold that all share, -1 where they
+    differ."""
     if not structs:
-        return RELAY, -1, -1
-    words = np.concatenate([s[:1] if (s[:, [5, 1, 2]] == s[0, [5, 1, 2]]).all() else s for s in structs])[:, [5, 1, 2]]
-    decay, offset = (int(words[0, c]) if (words[:, c] == words[0, c]).all() else -1 for c in (1, 2))
-    return _kind(words[:, 0]), decay, offset
+        return RELAY, -1, -1, -1
+    columns = [5, 1, 2, 0]
+    words = np.concatenate([s[:1] if (s[:, columns] == s[0, columns]).all() else s for s in structs])[:, columns]
+    decay, offset, threshold = (int(words[0, c]) if (words[:, c] == words[0, c]).all() else -1 for c in (1, 2, 3))
+    return _kind(words[:, 0]), decay, offset, threshold
 
 
 def _steady(g: Groups) -> Groups:
@@ -297,8 +303,8 @@ def _steady(g: Groups) -> Groups:
             kept[-1][1], kept[-1][3] = row[1], max(kept[-1][3], row[3])
         else:
             kept.append(row)
-    table = np.array(kept, np.int64).reshape(-1, 9)
-    return Groups(*(np.ascontiguousarray(table[:, c]) for c in range(9)))
+    table = np.array(kept, np.int64).reshape(-1, 10)
+    return Groups(*(np.ascontiguousarray(table[:, c]) for c in range(10)))
 
 
 def _kind(flags: NDArray[np.uint32]) -> int:

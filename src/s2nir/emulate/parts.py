@@ -20,7 +20,7 @@ from .packed import Packed, pack
 from .segments import Synapses
 
 STEP = 32  # neurons whose flags are read together; parts begin at a multiple
-SINGLE, EACH = 16.0, 16.0  # costs of a single synapse and of a neuron's step, where a target in a run costs 1
+SINGLE, EACH = 15.0, 16.0  # costs of a single synapse and of a neuron's step, where a target in a run costs 1
 
 
 class Share(NamedTuple):
@@ -113,7 +113,7 @@ def _groups(g: Groups, lo: int, hi: int) -> Groups:
 
 def _synapses(y: Synapses, lo: int, hi: int) -> Synapses:
     """Segments and single synapses whose targets are lo..hi; the weights are the same array."""
-    from . import kernels
+    from . import deliver_kernels
 
     begin = np.maximum(y.target.astype(np.int64), lo)
     length = np.minimum(y.target.astype(np.int64) + y.length, hi) - begin
@@ -123,7 +123,7 @@ def _synapses(y: Synapses, lo: int, hi: int) -> Synapses:
         start=_kept(y.start, keep), target=begin[keep].astype(np.int32),
         weight=(y.weight + (begin - y.target))[keep], length=length.astype(np.int32), delay=y.delay[keep],
         weights=y.weights, one=_kept(y.one, ones), one_target=y.one_target[ones], one_weight=y.one_weight[ones],
-        one_delay=y.one_delay[ones], fours=bool(length.max(initial=0) >= kernels.LONG),
+        one_delay=y.one_delay[ones], fours=bool(length.max(initial=0) >= deliver_kernels.LONG),
     )
 
 

@@ -19,16 +19,18 @@ Result = tuple[tuple[NDArray[np.int32], ...], NDArray[Any], NDArray[Any], NDArra
 
 def rounds(packets: list[Packets], copies: int) -> list[Packets]:
     """The packets of each `copies` recordings as one."""
-    return packets if copies == 1 else [_together(packets[r : r + copies]) for r in range(0, len(packets), copies)]
+    return packets if copies == 1 else [together(packets[r : r + copies]) for r in range(0, len(packets), copies)]
 
 
-def _together(packets: list[Packets]) -> Packets:
+def together(packets: list[Packets]) -> Packets:
     """Packets of several sources, sorted by tick.
 
     >>> a, b = [[0, 1, 2], [5, 6], [1, 1]], [[0, 1, 1], [9], [2]]
-    >>> [x.tolist() for x in _together([tuple(np.array(x) for x in p) for p in (a, b)])]
+    >>> [x.tolist() for x in together([tuple(np.array(x) for x in p) for p in (a, b)])]
     [[0, 2, 3], [5, 9, 6], [1, 2, 1]]
     """
+    if len(packets) == 1:
+        return packets[0]
     tick = np.concatenate([np.repeat(np.arange(start.size - 1), np.diff(start)) for start, _, _ in packets])
     order = np.argsort(tick, kind="stable")
     source, count = (np.concatenate([p[i] for p in packets])[order] for i in (1, 2))

@@ -1,7 +1,7 @@
 """Rows of synapses to runs of neighbouring targets and single synapses, compiled.
 
-A synapse on its own costs about as much as a vector of 16 targets, and a run about four of them to begin with. Rows are
-cut so that they cost least; holes in a run are filled with weights of zero.
+A synapse on its own costs about as much as 15 targets of a run, and a run about as much as 200 to begin with, as its
+length is another each time. Rows are cut so that they cost least; holes in a run are filled with weights of zero.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-SINGLE, BEGIN = 19, 64  # costs of a single synapse and of a run, where a target in a run costs 1
-LONG = 1024  # targets: runs of so many are added four sources at a time, at half of the cost
+SINGLE, BEGIN = 15, 200  # costs of a single synapse and of a run, where a target in a run costs 1
 FAR = 160  # targets: no run has a longer hole
 HIGH = 1 << 40  # more than any
 
@@ -53,7 +52,7 @@ def _cut(target: Any, mark: Any, a: int, b: int) -> None:
     single because the one before it has the same target (their sum may not fit a weight).
 
     The cheapest cut by dynamic programming: `done` is the least cost up to a synapse, `open_` that of one whose run has
-    not ended; what each came from is kept in `mark` and followed back. One run of all may cost less yet.
+    not ended; what each came from is kept in `mark` and followed back.
     """
     done, open_, last = 0, HIGH, target[a]
     for j in range(a, b):
@@ -64,13 +63,11 @@ def _cut(target: Any, mark: Any, a: int, b: int) -> None:
         open_ = min(begins, goes_on)
         done, last = min(done + SINGLE, open_), target[j]
         mark[j] = 4 * (begins <= goes_on) + 8 * (done == open_)
-    length = last - target[a] + 1
-    whole = length >= LONG and BEGIN + length // 2 < done
     run = False
     for j in range(b - 1, a - 1, -1):
         if mark[j] != 3:
-            run = run or mark[j] >= 8 or whole
-            began = mark[j] & 4 > 0 if not whole else j == a
+            run = run or mark[j] >= 8
+            began = mark[j] & 4 > 0
             mark[j] = 0 if not run else 1 if began else 2
             run = run and not began
 
@@ -156,3 +153,27 @@ def bunches(one: Any, target: Any, delay: Any, bunch: Any, found: Any, near: Any
             else:
                 bunch[s + 1] += 1
             a = b
+
+
+@njit(cache=True, nogil=True)
+def sums(
+    start: Any, runs: Any, weights: Any, bunch: Any, bunches: Any, near: Any, alone: Any, kind: Any, found: Any
+) -> None:
+    """found[kind[s], 0] += weights above 0, found[kind[s], 1] -= those below, of the rows of each source s."""
+    for s in range(kind.size):
+        above, under = found[kind[s], 0], found[kind[s], 1]
+        for j in range(start[s], start[s + 1]):
+            w, form = runs[2 * j], runs[2 * j + 1]
+            first, length = form & 0xFFFFFFFF, form >> 32 & 0xFFFFFF
+            up, down, row = above[first : first + length], under[first : first + length], weights[w : w + length]
+            for n in range(length):
+                weight = np.int64(row[n])
+                up[n] += max(weight, 0)
+                down[n] += max(-weight, 0)
+        for j in range(bunch[s], bunch[s + 1]):
+            w, form = bunches[2 * j], bunches[2 * j + 1]
+            first = form & 0xFFFFFFFF
+            for n in range(w, w + (form >> 32 & 0xFFFFFF)):
+                weight = np.int64(alone[n])
+                above[first + near[n]] += max(weight, 0)
+                under[first + near[n]] += max(-weight, 0)

@@ -19,11 +19,12 @@ from ..fixedpoint import Arithmetic
 from ..graph import noises
 from ..mapping import MachineImage, named
 from ..values import aligned
+from .bounds import accumulator
 from .event import Served, event_round, queueing, served, timing_of
 from .memory import Program, decode
 from .parts import Part, Share, parts, run_parts
 from .recording import Recording
-from .rounds import Packets, Result, by_copy, rounds
+from .rounds import Packets, Result, by_copy, rounds, together
 
 _kept = threading.local()  # room for events, taken again: fresh pages cost more than what is written to them
 LARGE = 4096  # neurons of a network that several threads run together
@@ -163,28 +164,23 @@ def packets_of(given: Arrays, ready: Program, copies: int, ticks: int) -> list[P
 
     found = []
     for b in range(given.batch):
-        none = np.zeros(0, np.int64)
-        tick, source, count = [none], [none], [none]
+        each = []
         for name, counts in given.items():
-            flat, wide = np.ascontiguousarray(counts[b]).ravel(), counts.shape[2]
-            if flat.dtype == np.uint8:
-                place, number = kernels.packets(flat)
+            held, index = np.ascontiguousarray(counts[b]), ready.index[named(name, b % copies)]
+            if held.dtype == np.uint8:
+                start, source, number = kernels.packets(held, index)
             else:
-                place = np.flatnonzero(flat)
-                number = flat[place].astype(np.int64)
-            tick.append(place // wide if wide else place)
-            source.append(ready.index[named(name, b % copies)][place - tick[-1] * wide])
-            count.append(number)
-        t, s, c = np.concatenate(tick), np.concatenate(source), np.concatenate(count)
-        if len(given) > 1:
-            order = np.argsort(t, kind="stable")
-            t, s, c = t[order], s[order], c[order]
-        found.append((np.searchsorted(t, np.arange(ticks + 1)), s, c))
+                step, place = np.nonzero(held)
+                start = np.searchsorted(step, np.arange(held.shape[0] + 1))
+                source, number = index[place], held[step, place].astype(np.int64)
+            each.append((np.append(start, np.full(ticks - held.shape[0], start[-1])), source, number))
+        none = np.zeros(0, np.int64)
+        found.append(together(each) if each else (np.zeros(ticks + 1, np.int64), none, none))
     return found
 
 
-def start_state(ready: Program) -> Any:
-    """The state ahead of the first tick."""
+def start_state(ready: Program, slot: Any = np.int32) -> Any:
+    """The state ahead of the first tick; slot : type of its slots (bounds.py)"""
     from . import kernels
 
     fixed = ready.arithmetic is Arithmetic.FIXED
@@ -192,7 +188,7 @@ def start_state(ready: Program) -> Any:
     return kernels.State(
         v=aligned(size, kind),
         i=aligned(size, kind),
-        slot=aligned(ready.slots * ready.stride, np.int32),
+        slot=aligned(ready.slots * ready.stride, slot),
         fired=aligned(-(-size // 32) * 32, np.uint8),
         last=aligned(size, np.uint8),
         held=aligned(size, np.int32),
@@ -230,7 +226,7 @@ def one(
     ready = ready.placed
     team, fixed = parts(ready, threads), ready.arithmetic is Arithmetic.FIXED
     size, kind = ready.size, np.int32 if fixed else np.float32
-    state = start_state(ready)
+    state = start_state(ready, accumulator(ready, [part.packed for part in team], int(packets[2].max(initial=1))))
     membranes = np.zeros((ticks, watch.size), kind)
     compared = np.zeros((ticks if before else 0, watch.size), kind)
     start, source, count = packets

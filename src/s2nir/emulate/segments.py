@@ -66,29 +66,28 @@ class _Pieces:
 
 def synapses(
     cores: tuple[CoreImage, ...],
+    directory: tuple[PopulationInfo, ...],
     parts: list[Regions],
     first: NDArray[np.int64],
     arrivals: Arrivals,
     place: NDArray[np.int64],
-    pictures: tuple[PopulationInfo, ...],
+    pictures: bool,
 ) -> Synapses:
-    """place : of each neuron; pictures : populations whose places have all channels of a pixel together; what is not
-    in them has its places by core"""
+    """place : of each neuron; pictures : all channels of a pixel have their places together, not those of a core"""
     pieces = _Pieces()
     none = np.zeros(0, np.int64)
     arriving = [
         Arriving(np.concatenate([none, *(place[first[s] + m] for s, m in by)]),
                  np.concatenate([none, *(parts[s].descriptor.key | m for s, m in by)])) for by in arrivals
     ]
-    picture = {i: p for p in pictures for i in p.cores}
+    populations = {i: p for p in directory for i in p.cores}
     for i, r in enumerate(parts):
         source, keys = arriving[i]
         mine = place[first[i] : first[i + 1]]
         if cores[i].application != "relay":
             if r.descriptor.geometries:
-                c0, c1 = r.descriptor.box[:2]
-                p = picture.get(i)
-                kept = (str(i), 0, c1 - c0) if p is None else (p.name, c0, p.view[0])
+                (c0, c1), p = r.descriptor.box[:2], populations[i]
+                kept = (p.name, c0, p.view[0]) if pictures or c1 - c0 == p.view[0] else (str(i), 0, c1 - c0)
                 _convolve(pieces, r, arriving[i], mine, kept)
         elif r.conv_entries.size:
             key, bits, _, _ = unpack_conv_entry(r.conv_entries[0])
@@ -99,7 +98,7 @@ def synapses(
 
 def _with_rows(pieces: _Pieces, rows: Rows) -> Synapses:
     """All segments by source: of one source, those of convolutions and relays first."""
-    from . import kernels, row_kernels
+    from . import deliver_kernels, row_kernels
 
     size = rows.start.size
     row_kernels.order(*rows)
@@ -123,7 +122,7 @@ def _with_rows(pieces: _Pieces, rows: Rows) -> Synapses:
         *rows, mark, start[:-1] + before, one, found.weights, pieces.used, found.target, found.weight, found.length,
         found.delay, found.one_target, found.one_weight, found.one_delay,
     )
-    return found._replace(fours=bool(found.length.max(initial=0) >= kernels.LONG))
+    return found._replace(fours=bool(found.length.max(initial=0) >= deliver_kernels.LONG))
 
 
 def _joined(columns: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from ..files import write_whole
 from ..fixedpoint import Arithmetic
 from ..graph import noises
 from ..mapping import MachineImage
+from .bounds import accumulator
 from .keep import Kept
 from .parts import parts, run_parts
 from .recording import Recording
@@ -81,7 +82,8 @@ class Stream:
         self._watch, self._columns, before = watched(image, self._program, record)
         if before:
             raise RunError('stream: record "potentials" is of s2nir.run alone; allowed here "spikes" and "voltages"')
-        self._state = start_state(self._placed)
+        packed = [part.packed for part in self._team]
+        self._state = start_state(self._placed, accumulator(self._placed, packed, image.max_count))
         self._sent = np.zeros(0, np.int32)  # from which places, in the tick before
         slots = self._program.slots
         self._steady = -(-(int(self._program.groups.onset.max(initial=0)) + 1) // slots) * slots

@@ -12,6 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 AHEAD = 512  # bytes
@@ -21,21 +22,23 @@ def _intrinsic(code: Callable[..., Any]) -> Any:
     return intrinsic(code)
 
 
+def _place(context: Any, builder: Any, array: Any, value: Any, at: Any, kind: Any = None) -> Any:
+    """A pointer to value[at], to a vector of that kind where one is given."""
+    found = builder.gep(context.make_array(array)(context, builder, value).data, [at])
+    return found if kind is None else builder.bitcast(found, kind.as_pointer())
+
+
 def _lanes(width: int) -> Any:
     @_intrinsic
     def add(typing: Any, slot: Any, at: Any, weights: Any, begin: Any) -> Any:
         """slot[at : at + width] += weights[begin : begin + width]; nothing checks the bounds."""
 
         def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            wide, narrow = ir.VectorType(ir.IntType(32), width), ir.VectorType(ir.IntType(8), width)
-
-            def place(n: int, vector: Any) -> Any:
-                array = context.make_array(signature.args[n])(context, builder, args[n])
-                return builder.bitcast(builder.gep(array.data, [args[n + 1]]), vector.as_pointer())
-
-            to = place(0, wide)
-            added = builder.sext(builder.load(place(2, narrow), align=1), wide)
-            builder.store(builder.add(builder.load(to, align=4), added), to, align=4)
+            wide = ir.VectorType(ir.IntType(signature.args[0].dtype.bitwidth), width)
+            to = _place(context, builder, signature.args[0], args[0], args[1], wide)
+            row = _place(context, builder, signature.args[2], args[2], args[3], ir.VectorType(ir.IntType(8), width))
+            added = builder.sext(builder.load(row, align=1), wide)
+            builder.store(builder.add(builder.load(to, align=2), added), to, align=2)
             return context.get_dummy_value()
 
         return types.void(slot, types.int64, weights, types.int64), code
@@ -57,8 +60,8 @@ def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         ask = builder.module.declare_intrinsic(
             "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, word, word, word]))
-        wide, middle, narrow = (ir.VectorType(ir.IntType(bits), 32) for bits in (32, 16, 8))
-        to = context.make_array(signature.args[0])(context, builder, args[0])
+        bits = signature.args[0].dtype.bitwidth
+        wide, middle, narrow = (ir.VectorType(ir.IntType(n), 32) for n in (bits, 16, 8))
         from_ = context.make_array(signature.args[2])(context, builder, args[2])
         total = None
         for k in range(signature.args[3].count):
@@ -69,11 +72,153 @@ def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
             row = builder.load(builder.bitcast(row, narrow.as_pointer()), align=1)
             row = builder.sext(row, middle)
             total = row if total is None else builder.add(total, row)
-        place = builder.bitcast(builder.gep(to.data, [args[1]]), wide.as_pointer())
-        builder.store(builder.add(builder.load(place, align=4), builder.sext(total, wide)), place, align=4)
+        place = _place(context, builder, signature.args[0], args[0], args[1], wide)
+        total = total if bits == 16 else builder.sext(total, wide)
+        builder.store(builder.add(builder.load(place, align=2), total), place, align=2)
         return context.get_dummy_value()
 
     return types.void(slot, types.int64, weights, places), code
+
+
+WIDTH = 16  # neurons that `membranes` steps
+SIZE, SIGN = 0x7FFFFFFF, 0x80000000  # of a float32's bits
+
+
+REALS, WORDS, BYTES = (ir.VectorType(k, WIDTH) for k in (ir.FloatType(), ir.IntType(32), ir.IntType(8)))
+
+
+@_intrinsic
+def membranes(
+    typing: Any, v: Any, slot: Any, fired: Any, at: Any, decay: Any, offset: Any, threshold: Any, still: Any
+) -> Any:
+    """v = decay * v + slot + offset, each operation rounded to float32, fired = v >= threshold, and slot = 0, of
+    `WIDTH` neurons from `at` on.
+
+    decay (0 to 1), offset, threshold : float32, or arrays; still : whether nothing comes of membranes and slots that
+    are 0. Products of membranes below the normal range are rounded as integers: a processor takes a hundred times as
+    long for them, and membranes that decay are there sooner or later.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds, taken = signature.args, ir.VectorType(ir.IntType(slot.dtype.bitwidth), WIDTH)
+
+        def given(n: int) -> Any:
+            if isinstance(kinds[n], types.Array):
+                return builder.load(_place(context, builder, kinds[n], args[n], args[3], REALS), align=4)
+            none = ir.Constant(REALS, ir.Undefined)
+            one = builder.insert_element(none, args[n], ir.Constant(ir.IntType(32), 0))
+            return builder.shuffle_vector(one, none, _words(0))
+
+        to, slots, flags = (
+            _place(context, builder, kinds[n], args[n], args[3], k) for n, k in enumerate((REALS, taken, BYTES)))
+        before, arriving = builder.load(to, align=4), builder.load(slots, align=2)
+        comes = _some(builder, builder.icmp_signed("!=", arriving, ir.Constant(taken, None)))
+        charged = _some(builder, builder.icmp_signed("!=", builder.bitcast(before, WORDS), _words(0)))
+        busy = builder.or_(builder.or_(comes, charged), builder.not_(builder.trunc(args[7], ir.IntType(1))))
+        with builder.if_then(busy):
+            x = builder.fadd(_product(builder, before, given(4)), builder.sitofp(arriving, REALS))
+            x = builder.fadd(x, given(5))
+            builder.store(x, to, align=4)
+            builder.store(ir.Constant(taken, None), slots, align=2)
+            over = builder.fcmp_ordered(">=", x, given(6))
+            builder.store(builder.zext(over, BYTES), flags, align=1)
+        return context.get_dummy_value()
+
+    f = types.float32
+    decay, offset, threshold = (k if isinstance(k, types.Array) else f for k in (decay, offset, threshold))
+    return types.void(v, slot, fired, types.int64, decay, offset, threshold, types.boolean), code
+
+
+def _words(n: int) -> Any:
+    return ir.Constant(WORDS, [n] * WIDTH)
+
+
+def _some(builder: Any, lanes: Any) -> Any:
+    """Whether any lane is set."""
+    bits = builder.bitcast(lanes, ir.IntType(WIDTH))
+    return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+
+
+def _product(builder: Any, v: Any, factor: Any) -> Any:
+    """v * factor, rounded to float32, as its lanes below the normal range are whole numbers of the smallest step."""
+    found = cgutils.alloca_once(builder, REALS)  # type: ignore[no-untyped-call]
+    bits = builder.bitcast(v, WORDS)
+    size = builder.and_(bits, _words(SIZE))
+    tiny = builder.icmp_unsigned("<", builder.sub(size, _words(1)), _words(0x7FFFFF))
+    with builder.if_else(_some(builder, tiny), likely=False) as (then, otherwise):
+        with then:
+            rest = builder.bitcast(builder.select(tiny, _words(0), bits), REALS)
+            doubles = ir.VectorType(ir.DoubleType(), WIDTH)
+            steps = builder.sitofp(builder.select(tiny, size, _words(0)), doubles)
+            steps = builder.fmul(steps, builder.fpext(factor, doubles))
+            whole = ir.Constant(doubles, [2.0**52] * WIDTH)  # what is added to it is rounded to a whole number
+            steps = builder.fptosi(builder.fsub(builder.fadd(steps, whole), whole), WORDS)
+            small = builder.or_(steps, builder.and_(bits, _words(SIGN)))
+            plain = builder.bitcast(builder.fmul(rest, factor), WORDS)
+            builder.store(builder.bitcast(builder.select(tiny, small, plain), REALS), found)
+        with otherwise:
+            builder.store(builder.fmul(v, factor), found)
+    return builder.load(found)
+
+
+FLAGS = 32
+
+
+@_intrinsic
+def flags(typing: Any, fired: Any, at: Any) -> Any:
+    """A bit for each of the `FLAGS` bytes fired[at : at + FLAGS] that is not 0."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.VectorType(ir.IntType(8), FLAGS)
+        held = builder.load(_place(context, builder, signature.args[0], args[0], args[1], kind), align=1)
+        lanes = builder.icmp_unsigned("!=", held, ir.Constant(kind, None))
+        return builder.zext(builder.bitcast(lanes, ir.IntType(FLAGS)), ir.IntType(64))
+
+    return types.uint64(fired, types.int64), code
+
+
+@_intrinsic
+def bare(typing: Any, held: Any) -> Any:
+    """The arrays of a tuple, or one, as they are, but without their references counted: a count is an atomic operation,
+    and some hundreds of them are as long as a tick. What holds the arrays must outlive those that are given back."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def one(kind: Any, value: Any) -> Any:
+            if isinstance(kind, types.Array):
+                array = context.make_array(kind)(context, builder, value)
+                array.meminfo = ir.Constant(array.meminfo.type, None)
+                array.parent = ir.Constant(array.parent.type, None)
+                return array._getvalue()
+            if isinstance(kind, types.BaseTuple):
+                for n, member in enumerate(kind):  # type: ignore[arg-type, var-annotated]
+                    value = builder.insert_value(value, one(member, builder.extract_value(value, n)), n)
+            return value
+
+        return one(signature.args[0], args[0])
+
+    return held(held), code
+
+
+@_intrinsic
+def take(typing: Any, array: Any, at: Any) -> Any:
+    """array[at], `at` not below 0; nothing checks the bounds, nor whether to count from the end."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_place(context, builder, signature.args[0], args[0], args[1]))
+
+    return array.dtype(array, types.int64), code
+
+
+@_intrinsic
+def add_one(typing: Any, slot: Any, at: Any, value: Any) -> Any:
+    """slot[at] += value, as `take`."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _place(context, builder, signature.args[0], args[0], args[1])
+        builder.store(builder.add(builder.load(place), args[2]), place)
+        return context.get_dummy_value()
+
+    return types.void(slot, types.int64, slot.dtype), code
 
 
 @_intrinsic
@@ -92,8 +237,7 @@ def _atomic(operation: str) -> Any:
         """Add to, set or read array[at] (int64) so that all threads see it; gives what stood there."""
 
         def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            data = context.make_array(signature.args[0])(context, builder, args[0]).data
-            place = builder.gep(data, [args[1]])
+            place = _place(context, builder, signature.args[0], args[0], args[1])
             if operation == "read":
                 return builder.load_atomic(place, "acquire", 8)
             return builder.atomic_rmw(operation, place, args[2], "acq_rel")
