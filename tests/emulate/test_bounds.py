@@ -50,7 +50,7 @@ def test_what_is_given_decides_and_not_what_could_be():
 def test_all_delays_and_drives_count():
     """Delays within rows, as a core of rows in DRAM has them; what relays pass on is not bounded."""
     ways = [s2nir.Connect(source="in", target="a", weight=np.full((1, 1), w), delay=d) for w, d in ((127.0, 0), (3, 2))]
-    for rate in (0.0, 3e5):
+    for rate in (0.0, 2.4e5):
         drive = s2nir.Poisson(rate=rate, weight=127.0) if rate else None
         net = s2nir.build({"in": 1, "a": s2nir.Neurons(shape=1, threshold=1e6, drive=drive)}, ways, dt=1e-3)
         network = s2nir.quantize(net, s2nir.PTQ(per="population"))
