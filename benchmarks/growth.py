@@ -71,6 +71,7 @@ def size(n: int, args) -> dict:
     import s2nir
     from s2nir import rules
     from s2nir.emulate import deliver_kernels, program
+    from s2nir.emulate.bounds import accumulator
     from s2nir.emulate.packed import pack
     from s2nir.values import aligned
 
@@ -88,7 +89,7 @@ def size(n: int, args) -> dict:
         compiled = time.perf_counter() - began
         began = time.perf_counter()
         image = s2nir.MachineImage.load(Path(name) / "m.s2", verify=False)
-        ready = program(image)
+        ready = program(image).placed
         decoded = time.perf_counter() - began
         ticks = max(20, int(1e8 / (n * reach * reach * 0.02)))
         stream = image.stream()
@@ -98,10 +99,11 @@ def size(n: int, args) -> dict:
             began = time.perf_counter()
             events = stream.feed(ticks).events
             took.append(time.perf_counter() - began)
-        y, packed, slot = ready.synapses, pack(ready.synapses), aligned(ready.slots * ready.stride, np.int32)
+        y, packed = ready.synapses, pack(ready.synapses)
+        slot = aligned(ready.slots * ready.stride, accumulator(ready, [packed], 1))
         each = np.add.reduceat(np.append(y.length, 0), y.start[:-1]) * (np.diff(y.start) > 0) + np.diff(y.one)
         _, source, count = events
-        source = np.ascontiguousarray(source[: int(2e8 / reach / reach)])
+        source = ready.place[source[: int(2e8 / reach / reach)]].astype(np.int32)
         base = np.zeros(ready.slots, np.int64)
         work = int(each[source].sum())
 
@@ -117,7 +119,7 @@ def size(n: int, args) -> dict:
                 theirs[:], slot[:] = 0, 0
                 sides[compiler]()
                 rows()
-                if not np.array_equal(slot[: ready.size], theirs):
+                if not np.array_equal(slot[: ready.size], theirs.astype(slot.dtype)):
                     raise SystemExit("the sums differ")
             times: dict = {name_: [] for name_ in sides}
             for _ in range(args.runs):
@@ -142,7 +144,7 @@ def size(n: int, args) -> dict:
     spikes = int(count.sum())
     return {
         "neurons": side * side, "synapses": int(each.sum()), "ticks": ticks, "rate": spikes / ticks / side / side,
-        "run": int(each[events[1]].sum()) / base_time, "rows": rate.pop("rows"), "c": max(rate.values()),
+        "run": int(each[ready.place[events[1]]].sum()) / base_time, "rows": rate.pop("rows"), "c": max(rate.values()),
         "compilers": rate, "compile_s": compiled, "decode_s": decoded, "threads": threads,
         "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }

@@ -61,7 +61,7 @@ def test_the_loops_that_matter_are_vector_code():
         pytest.skip("reads x86 assembler")
     n, f4 = 16, np.float32
     calls = (  # loop, arguments as the emulator passes them, instructions: packed sums, products, comparisons
-        (deliver_kernels.add_run, (np.zeros(n, np.int32), 0, n, np.zeros(n, np.int8), 0, 1), ("paddd",)),
+        (deliver_kernels.add_block, (0, 0, 0, 0, 0, 0, np.int32(1)), ("paddd",)),
         (kernels.step_vectors, (np.zeros(n, f4), f4(1), np.zeros(n, np.int32), f4(0), f4(1), np.zeros(n, np.uint8),
                                 True), ("mulps", "cmp")),
         (kernels.step_fast, (np.zeros(n, f4), np.zeros(n, f4), np.zeros(n, np.int32), np.zeros(n, f4), np.zeros(n, f4),

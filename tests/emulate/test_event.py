@@ -150,7 +150,7 @@ TIMES = st.builds(
 @settings(max_examples=80, deadline=None)
 @given(whole_graphs(), st.integers(0, 2**16), st.sampled_from(["float32", "fixed"]), TIMES, st.integers(1, 3))
 def test_every_event_is_the_oracles(g, seed, arithmetic, times, cores):
-    machine = spread(cores, chips=tuple((x, y) for x in range(7) for y in range(7)))
+    machine = spread(cores, chips=tuple((x, y) for x in range(9) for y in range(9)))  # up to 50 cores are drawn
     image = s2nir.compile(s2nir.quantize(g, WHOLE, arithmetic=arithmetic), machine,
                           partition=s2nir.Partition(slices=2))
     counts = agree(image, drive(g, seed)[:1], times)

@@ -11,7 +11,8 @@ from s2nir.mapping import Partition
 
 
 def split(target, weight, delay):
-    """Runs and singles of one source, as lists of (delay, target, weight), holes left out; and their sizes."""
+    """Runs and singles of one source, as lists of (delay, target, weight), holes left out; their sizes, and how many
+    holes there are."""
     target, weight = np.array(target, np.int32), np.array(weight, np.int8)
     delay = np.array(delay, np.uint8)
     start, end = np.array([0]), np.array([target.size])
@@ -29,7 +30,8 @@ def split(target, weight, delay):
     found = [(int(d), int(t) + k, int(weights[w + k])) for t, w, n, d in zip(*out, strict=True)
              for k in range(n) if weights[w + k]]
     found += [(int(d), int(t), int(w)) for t, w, d in zip(*alone, strict=True)]
-    return found, [int(n) for n in out[2]], o
+    rows = [weights[w : w + n] != 0 for w, n in zip(out[1], out[2], strict=True)]
+    return found, [int(n) for n in out[2]], o, sum(int((row[1:] & ~row[:-1]).sum()) for row in rows)
 
 
 SYNAPSES = st.lists(st.tuples(st.integers(0, 900), st.integers(1, 127), st.integers(0, 2)), max_size=300)
@@ -40,7 +42,7 @@ SYNAPSES = st.lists(st.tuples(st.integers(0, 900), st.integers(1, 127), st.integ
 @example([(5, 100, 0), (5, 100, 0), (6, -1, 0), (7, 2, 0), (8, 3, 0), (9, 3, 0)])
 def test_every_synapse_is_in_one_run_or_alone(drawn):
     target, weight, delay = zip(*drawn, strict=True) if drawn else ((), (), ())
-    found, lengths, alone = split(target, weight, delay)
+    found, lengths, alone, _ = split(target, weight, delay)
     assert sorted(found) == sorted(zip(delay, target, weight, strict=True))
     assert all(n >= 2 for n in lengths)
     assert alone + sum(lengths) >= len(drawn)
@@ -59,30 +61,31 @@ def test_no_other_cut_costs_less(target):
                 cost, last = cost + row_kernels.SINGLE, None
             else:
                 anew = last is None or choice >> (n + k) & 1
-                cost += row_kernels.BEGIN + 1 if anew else t - last
+                hole = row_kernels.HOLE if not anew and t > last + 1 else 0
+                cost += row_kernels.BEGIN + 1 if anew else t - last + hole
                 last = t
         best = cost if best is None else min(best, cost)
-    found, lengths, alone = split(target, [1] * n, [0] * n)
-    mine = sum(lengths) + row_kernels.BEGIN * len(lengths) + row_kernels.SINGLE * alone
+    found, lengths, alone, holes = split(target, [1] * n, [0] * n)
+    mine = sum(lengths) + row_kernels.BEGIN * len(lengths) + row_kernels.SINGLE * alone + row_kernels.HOLE * holes
     assert len(found) == n
     assert mine == best
 
 
 def test_what_is_close_is_one_run_and_what_is_far_is_alone():
     close = np.arange(0, 1000, 10)
-    assert split(close, np.ones(100), np.zeros(100))[1:] == ([991], 0)
+    assert split(close, np.ones(100), np.zeros(100))[1:3] == ([991], 0)
     whole = np.flatnonzero(np.random.default_rng(0).random(8_000) < 0.1)
-    assert split(whole, np.ones(whole.size), np.zeros(whole.size))[1:] == ([whole[-1] - whole[0] + 1], 0)
+    assert split(whole, np.ones(whole.size), np.zeros(whole.size))[1:3] == ([whole[-1] - whole[0] + 1], 0)
     far = np.arange(0, 10_000, 100)
-    assert split(far, np.ones(100), np.zeros(100))[1:] == ([], 100)
+    assert split(far, np.ones(100), np.zeros(100))[1:3] == ([], 100)
     both = np.concatenate([np.arange(50), 200 + 40 * np.arange(5)])
-    assert split(both, np.ones(55), np.zeros(55))[1:] == ([50], 5)
-    assert split(np.arange(3), np.ones(3), np.zeros(3))[1:] == ([], 3)
+    assert split(both, np.ones(55), np.zeros(55))[1:3] == ([50], 5)
+    assert split(np.arange(3), np.ones(3), np.zeros(3))[1:3] == ([], 3)
     assert split(np.arange(100), np.ones(100), np.arange(100) % 2)[1] == [99, 99]
 
 
 def test_two_synapses_of_one_pair_are_not_summed_in_a_weight():
-    found, lengths, alone = split([3] * 2 + list(range(4, 20)), [100] * 2 + [1] * 16, [0] * 18)
+    found, lengths, alone, _ = split([3] * 2 + list(range(4, 20)), [100] * 2 + [1] * 16, [0] * 18)
     assert (lengths, alone) == ([17], 1)
     assert sorted(found)[:2] == [(0, 3, 100), (0, 3, 100)]
 

@@ -11,24 +11,45 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .vectors import add_8, add_16, add_one, add_rows, take
+from .vectors import (
+    add_1,
+    add_2,
+    add_4,
+    add_8,
+    add_16,
+    add_32,
+    add_one,
+    add_rows,
+    ask,
+    bare,
+    further,
+    of,
+    take,
+    times_1,
+    times_8,
+    where,
+)
 
-TARGET, LENGTH, LENGTH_AT, DELAY_AT = 0xFFFFFFFF, 0xFFFFFF, 32, 56  # of a run's second word (packed.py)
+TARGET, LENGTH, LENGTH_AT, DELAY_AT = 0xFFFFFFFF, 0xFFFFFF, 32, 56  # of a block's second word (packed.py)
+RUNS, DOWN_AT, ONE = 0xFFFFFF, 24, 1  # of its fourth word, and that of a single run
+FAR, MOST = 1 << 21, 32  # bytes of rows from which on memory is asked for what comes later; and for how many lines
 LONG = 256  # targets that rows must share to be added in one pass
 
 
 @njit(cache=True, nogil=True)
-def shared(start: Any, runs: Any, source: Any, count: Any, begin: int, end: int) -> Any:
+def shared(start: Any, blocks: Any, source: Any, count: Any, begin: int, end: int) -> Any:
     """How many sources from `begin` on, 8, 4 or 1, have one long row each, and the targets that these rows share.
 
     The span is a multiple of 32 long, and at least `LONG` where there are several.
     """
-    first = runs[2 * start[source[begin]] + 1]
+    first = blocks[4 * start[source[begin]] + 1]
     low, high, four_low, four_high = np.int64(0), np.int64(1) << 62, np.int64(0), np.int64(0)
     for m in range(begin, end):
         j = start[source[m]]
-        form = runs[2 * j + 1]
+        form = blocks[4 * j + 1]
         if start[source[m] + 1] - j != 1 or count[m] != 1 or form >> DELAY_AT != first >> DELAY_AT:
+            break
+        if blocks[4 * j + 3] != ONE:
             break
         low = max(low, ((form & TARGET) + 31) // 32 * 32)  # where a line of the slots' cache begins
         high = min(high, (form & TARGET) + (form >> LENGTH_AT & LENGTH))
@@ -44,95 +65,139 @@ def shared(start: Any, runs: Any, source: Any, count: Any, begin: int, end: int)
 
 
 @njit(cache=True, nogil=True)
-def alike(start: Any, runs: Any, bunch: Any, source: Any, count: Any, begin: int, form: Any) -> bool:
+def alike(start: Any, blocks: Any, bunch: Any, source: Any, count: Any, begin: int, form: Any) -> bool:
     """Whether 8 sources from `begin` on have one row of that form each, of whole vectors, and nothing besides."""
     if form >> LENGTH_AT & LENGTH < 32 or form >> LENGTH_AT & 31:
         return False
     for m in range(begin, begin + 8):
         s = source[m]
         j = take(start, s)
-        if take(start, s + 1) - j != 1 or take(runs, 2 * j + 1) != form or count[m] != 1:
+        if take(start, s + 1) - j != 1 or take(blocks, 4 * j + 1) != form or count[m] != 1:
             return False
-        if take(bunch, s) != take(bunch, s + 1):
+        if take(blocks, 4 * j + 3) != ONE or take(bunch, s) != take(bunch, s + 1):
             return False
     return True
 
 
 @njit(inline="always")
-def from_zero(runs: Any, j: int) -> Any:
-    """Where the weights of a run would begin if its first target were 0."""
-    return runs[2 * j] - (runs[2 * j + 1] & TARGET)
+def from_zero(blocks: Any, j: int) -> Any:
+    """Where the weights of a single run would begin if its first target were 0."""
+    return blocks[4 * j] - (blocks[4 * j + 1] & TARGET)
 
 
-@njit(inline="always")
-def add_run(slot: Any, at: int, end: int, weights: Any, w: int, number: int) -> None:
-    """slot[at : end] += number * weights[w : ...]"""
-    if number == 1:
-        while at + 32 <= end:
-            add_rows(slot, at, weights, (w,))
-            at, w = at + 32, w + 32
-        if at + 16 <= end:
-            add_16(slot, at, weights, w)
-            at, w = at + 16, w + 16
-        if at + 8 <= end:
-            add_8(slot, at, weights, w)
-            at, w = at + 8, w + 8
-    while at < end:
-        slot[at] += weights[w] * np.int32(number)
-        at, w = at + 1, w + 1
+@njit(inline="never", cache=True, nogil=True)
+def add_block(to: int, row: int, length: int, across: int, down: int, runs: int, number: Any) -> None:
+    """Add number * weights of some runs of one length to slots, at addresses, from run to run `across` and `down`.
+
+    number : of a slot's type. Nothing but numbers comes in, so that all of it stays in the processor's registers.
+    """
+    for _ in range(runs):
+        n = 0
+        if number == 1:
+            while n + 32 <= length:
+                add_32(to, row, n, number)
+                n += 32
+            if length & 16:
+                add_16(to, row, n, number)
+                n += 16
+            if length & 8:
+                add_8(to, row, n, number)
+                n += 8
+            if length & 4:
+                add_4(to, row, n, number)
+                n += 4
+            if length & 2:
+                add_2(to, row, n, number)
+                n += 2
+            if length & 1:
+                add_1(to, row, n, number)
+        else:
+            while n + 8 <= length:
+                times_8(to, row, n, number)
+                n += 8
+            while n < length:
+                times_1(to, row, n, number)
+                n += 1
+        to, row = further(to, across, number), row + down
+
+
+@njit(cache=True, nogil=True)
+def several(
+    start: Any, blocks: Any, weights: Any, bunch: Any, slot: Any, base: Any, source: Any, count: Any, k: int, end: int,
+) -> int:
+    """Add the runs of 8 or 4 sources from `k` on that have a long one each, what they have in common in one pass, so
+    that memory is read from several places at once. Returns how many, 0 where that is not so."""
+    j = take(start, source[k])
+    form = take(blocks, 4 * j + 1)
+    together, low, high = 8, form & TARGET, (form & TARGET) + (form >> LENGTH_AT & LENGTH)
+    whole = k + 8 <= end and alike(start, blocks, bunch, source, count, k, form)
+    if not whole:
+        together, low, high = shared(start, blocks, source, count, k, min(k + 8, end))
+        if together < 4:
+            return 0
+    a, b, c, d = start[source[k]], start[source[k + 1]], start[source[k + 2]], start[source[k + 3]]
+    at = base[form >> DELAY_AT & 255]
+    wa, wb, wc, wd = from_zero(blocks, a), from_zero(blocks, b), from_zero(blocks, c), from_zero(blocks, d)
+    if together == 4:
+        for t in range(low, high, 32):
+            add_rows(slot, at + t, weights, (wa + t, wb + t, wc + t, wd + t))
+    else:
+        a, b, c, d = start[source[k + 4]], start[source[k + 5]], start[source[k + 6]], start[source[k + 7]]
+        we, wf, wg, wh = from_zero(blocks, a), from_zero(blocks, b), from_zero(blocks, c), from_zero(blocks, d)
+        for t in range(low, high, 32):
+            some = (wa + t, wb + t, wc + t, wd + t, we + t, wf + t, wg + t, wh + t)
+            add_rows(slot, at + t, weights, some)
+    if not whole:
+        for m in range(k, k + together):
+            j = take(start, source[m])
+            w, form = take(blocks, 4 * j), take(blocks, 4 * j + 1)
+            first, last = form & TARGET, (form & TARGET) + (form >> LENGTH_AT & LENGTH)
+            add_block(where(slot, at + first), where(weights, w), low - first, 0, 0, 1, of(slot, 1))
+            add_block(where(slot, at + high), where(weights, w + high - first), last - high, 0, 0, 1, of(slot, 1))
+    return together
 
 
 @njit(cache=True, nogil=True)
 def deliver(
-    start: Any, runs: Any, weights: Any, bunch: Any, bunches: Any, near: Any, alone: Any, fours: bool, slot: Any,
+    start: Any, blocks: Any, weights: Any, bunch: Any, bunches: Any, near: Any, alone: Any, fours: bool, slot: Any,
     base: Any, source: Any, count: Any, begin: int, end: int,
 ) -> None:
     """Add the rows of sources `begin` to `end` to the slots of the ticks in which they act.
 
     `base` is where each delay's slot begins; `fours`, whether any run is long. One call for a tick's packets, with each
     array of `Packed` by itself: what is taken out of a tuple has its references counted, at the cost of several rows.
-    Where eight or four sources have one long run each, as in nets that are joined at random, what these have in common
-    is added in one pass: memory is read from several places at once.
     """
-    k = begin
+    start, blocks, weights, bunch, slot, base, source, count = bare(
+        (start, blocks, weights, bunch, slot, base, source, count))
+    k, singles, far = begin, bunches.size > 0, weights.size + 8 * blocks.size > FAR
     while k < end:
-        together, low, high = 1, np.int64(0), np.int64(0)  # targets that rows have in common
-        whole, j = False, take(start, source[k])
-        if fours and k + 4 <= end and take(start, source[k] + 1) - j == 1:
-            form = take(runs, 2 * j + 1)
-            if k + 8 <= end and alike(start, runs, bunch, source, count, k, form):
-                whole, together, low, high = True, 8, form & TARGET, (form & TARGET) + (form >> LENGTH_AT & LENGTH)
-            else:
-                together, low, high = shared(start, runs, source, count, k, min(k + 8, end))
-        if together >= 4:
-            a, b, c, d = start[source[k]], start[source[k + 1]], start[source[k + 2]], start[source[k + 3]]
-            at = base[runs[2 * a + 1] >> DELAY_AT & 255]
-            wa, wb, wc, wd = from_zero(runs, a), from_zero(runs, b), from_zero(runs, c), from_zero(runs, d)
-            if together == 4:
-                for t in range(low, high, 32):
-                    add_rows(slot, at + t, weights, (wa + t, wb + t, wc + t, wd + t))
-            else:
-                a, b, c, d = start[source[k + 4]], start[source[k + 5]], start[source[k + 6]], start[source[k + 7]]
-                we, wf, wg, wh = from_zero(runs, a), from_zero(runs, b), from_zero(runs, c), from_zero(runs, d)
-                for t in range(low, high, 32):
-                    some = (wa + t, wb + t, wc + t, wd + t, we + t, wf + t, wg + t, wh + t)
-                    add_rows(slot, at + t, weights, some)
-        for m in range(k, k if whole else k + together):
-            s, number = source[m], count[m]
+        if far and k + 6 < end:  # ask for blocks of the fourth source from here, and for weights of the second
+            ask(start, source[k + 6])
+            j, last = take(start, source[k + 4]), take(start, source[k + 4] + 1)
+            for line in range(4 * j, 4 * min(last, j + MOST), 8):
+                ask(blocks, line)
+            j, last = take(start, source[k + 2]), take(start, source[k + 2] + 1) - 1
+            if j <= last:
+                w = take(blocks, 4 * j)
+                for line in range(w, min(take(blocks, 4 * last), w + 64 * MOST), 64):
+                    ask(weights, line)
+        done, s = 0, source[k]
+        j = take(start, s)
+        if fours and k + 4 <= end and take(start, s + 1) - j == 1 and take(blocks, 4 * j + 3) == ONE:
+            long = take(blocks, 4 * j + 1) >> LENGTH_AT & LENGTH >= LONG
+            done = 0 if not long else several(start, blocks, weights, bunch, slot, base, source, count, k, end)
+        if done == 0:
+            done, number = 1, count[k]
             for j in range(take(start, s), take(start, s + 1)):
-                w, form = take(runs, 2 * j), take(runs, 2 * j + 1)
-                first, at = form & TARGET, take(base, form >> DELAY_AT & 255)
-                last = first + (form >> LENGTH_AT & LENGTH)
-                if together == 1:
-                    add_run(slot, at + first, at + last, weights, w, number)
-                    continue
-                if first < low:
-                    add_run(slot, at + first, at + low, weights, w, number)
-                if high < last:
-                    add_run(slot, at + high, at + last, weights, w + high - first, number)
+                w, form, many = take(blocks, 4 * j), take(blocks, 4 * j + 1), take(blocks, 4 * j + 3)
+                at = take(base, form >> DELAY_AT & 255) + (form & TARGET)
+                add_block(where(slot, at), where(weights, w), form >> LENGTH_AT & LENGTH, take(blocks, 4 * j + 2),
+                          many >> DOWN_AT, many & RUNS, of(slot, number))
+        for m in range(k, k + done if singles else 0):
+            s, number = source[m], count[m]
             for j in range(take(bunch, s), take(bunch, s + 1)):
                 w, form = take(bunches, 2 * j), take(bunches, 2 * j + 1)
                 to = take(base, form >> DELAY_AT & 255) + (form & TARGET)
                 for n in range(w, w + (form >> LENGTH_AT & LENGTH)):
                     add_one(slot, to + take(near, n), take(alone, n) * np.int32(number))
-        k += together
+        k += done

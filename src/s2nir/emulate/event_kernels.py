@@ -21,7 +21,7 @@ from .draws import Draws
 from .kernels import collect, late_float, relay, reset, step_fixed, step_float
 from .memory import Groups as Groups
 
-BESIDE = "83dd1ed38d27e182"  # digest of kernels.py: numba's cache sees edits of this file alone
+BESIDE = "75e302cdf1ccccb1"  # digest of kernels.py: numba's cache sees edits of this file alone
 INPUT = -1  # a kind of group beside those of kernels.py
 DROP, OVERWRITE, STALL = 0, 1, 2
 SIZE, FREE, LEFT, KEPT, LOGGED, END, EVENTS = 0, 1, 2, 3, 4, 5, 6  # counters
@@ -301,7 +301,7 @@ def take(
     core: int, now: int, tick: int,
 ) -> int:
     """A core takes what its FIFO holds at the beginning of a tick; returns what that takes."""
-    start, runs, weights, bunch, bunches, near, alone, fours = y
+    start, blocks, weights, bunch, bunches, near, alone, fours = y
     here, node, c = 0, w.head[core], tally.core[core]
     while node >= 0 and pool.time[node] < now:
         here, node = here + 1, pool.next[node]
@@ -326,9 +326,9 @@ def take(
         c[EARLY] += tick < sent + 1
         note(tally, n, now, TAKEN, core, pair)
         if m == CHUNK:
-            deliver(start, runs, weights, bunch, bunches, near, alone, fours, slot, base, some, ones, 0, m)
+            deliver(start, blocks, weights, bunch, bunches, near, alone, fours, slot, base, some, ones, 0, m)
             m = 0
-    deliver(start, runs, weights, bunch, bunches, near, alone, fours, slot, base, some, ones, 0, m)
+    deliver(start, blocks, weights, bunch, bunches, near, alone, fours, slot, base, some, ones, 0, m)
     c[DELIVERED] += high - low
     c[DROPPED] += here - (high - low)
     c[FILL] = max(c[FILL], high - low)

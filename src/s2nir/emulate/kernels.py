@@ -19,7 +19,7 @@ from .deliver_kernels import deliver
 from .draw_kernels import LANES, draw
 from .vectors import FLAGS, WIDTH, bare, flags, membranes, trailing_zeros, wait
 
-BESIDE = "b371110dacb143f6"  # digest of the files whose helpers are called: numba's cache sees edits of this file alone
+BESIDE = "95e8ff2d0ef564c7"  # digest of the files whose helpers are called: numba's cache sees edits of this file alone
 RELAY, FAST, FAST_CURRENT = 0, 1, 2
 SPIKING, RESETS, LATE, CURRENT_BASED = 1, 6, 8, 32
 SUBTRACT, TO_VALUE = 2, 4
@@ -371,7 +371,7 @@ def run_ticks(
     p, g, y, d, s, given, out, part = bare((p, g, y, d, s, given, out, part))
     words, drives = np.empty((4, LANES), np.uint32), d.onset.size
     base, slot = np.empty(slots, np.int64), s.slot
-    start, runs, weights, bunch, bunches, near, alone, fours = y
+    start, blocks, weights, bunch, bunches, near, alone, fours = y
     sent, number, comes, many, watch = out.source, out.number, given.source, given.number, part.watch
     fired = s.fired[part.lo : part.lo + (part.hi - part.lo + 31) // 32 * 32]
     begin = kept  # of the spikes of the tick before
@@ -401,8 +401,8 @@ def run_ticks(
             out.v[tick, k] = s.v[out.watch[k]]
         if part.many > 1:
             wait(part.meet, part.many)
-        deliver(start, runs, weights, bunch, bunches, near, alone, fours, slot, base, sent, number, begin, kept)
-        deliver(start, runs, weights, bunch, bunches, near, alone, fours, slot, base, comes, many, given.start[tick],
+        deliver(start, blocks, weights, bunch, bunches, near, alone, fours, slot, base, sent, number, begin, kept)
+        deliver(start, blocks, weights, bunch, bunches, near, alone, fours, slot, base, comes, many, given.start[tick],
                 given.start[tick + 1])
         tick += 1
     return tick, kept

@@ -1,7 +1,8 @@
 """Rows of synapses to runs of neighbouring targets and single synapses, compiled.
 
-A synapse on its own costs about as much as 15 targets of a run, and a run about as much as 200 to begin with, as its
-length is another each time. Rows are cut so that they cost least; holes in a run are filled with weights of zero.
+A synapse on its own costs about as much as 15 targets of a run, and a run about as much as 64 to begin with. Rows are
+cut so that they cost least; holes in a run are filled with weights of zero, and count, so that few runs are of odd
+lengths, which no processor foresees.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-SINGLE, BEGIN = 15, 200  # costs of a single synapse and of a run, where a target in a run costs 1
+SINGLE, BEGIN, HOLE = 15, 64, 4  # costs of a single synapse, a run and each hole in it, where a target in it costs 1
+LONG = 1024  # targets: several runs of so many are added in one pass, and holes in one cost nothing besides
 FAR = 160  # targets: no run has a longer hole
 HIGH = 1 << 40  # more than any
 
@@ -52,22 +54,25 @@ def _cut(target: Any, mark: Any, a: int, b: int) -> None:
     single because the one before it has the same target (their sum may not fit a weight).
 
     The cheapest cut by dynamic programming: `done` is the least cost up to a synapse, `open_` that of one whose run has
-    not ended; what each came from is kept in `mark` and followed back.
+    not ended; what each came from is kept in `mark` and followed back. One run of all may cost less yet.
     """
     done, open_, last = 0, HIGH, target[a]
     for j in range(a, b):
         if j > a and target[j] == target[j - 1]:
             mark[j] = 3
             continue
-        begins, goes_on = done + BEGIN + 1, open_ + target[j] - last
+        hole = HOLE if target[j] > last + 1 else 0
+        begins, goes_on = done + BEGIN + 1, open_ + target[j] - last + hole
         open_ = min(begins, goes_on)
         done, last = min(done + SINGLE, open_), target[j]
         mark[j] = 4 * (begins <= goes_on) + 8 * (done == open_)
+    length = last - target[a] + 1
+    whole = length >= LONG and BEGIN + length < done
     run = False
     for j in range(b - 1, a - 1, -1):
         if mark[j] != 3:
-            run = run or mark[j] >= 8
-            began = mark[j] & 4 > 0
+            run = run or mark[j] >= 8 or whole
+            began = mark[j] & 4 > 0 if not whole else j == a
             mark[j] = 0 if not run else 1 if began else 2
             run = run and not began
 
@@ -129,6 +134,36 @@ def fill(
 
 
 @njit(cache=True, nogil=True)
+def blocks(
+    run: Any, target: Any, weight: Any, length: Any, delay: Any, start: Any, found: Any, really: bool
+) -> None:
+    """Runs of each source as blocks (packed.py): counts those of source s into start[s + 1], or, `really`, writes them
+    from start[s] on."""
+    for s in range(run.size - 1):
+        a, at = run[s], start[s]
+        while a < run[s + 1]:
+            b, across, down = a + 1, np.int64(0), np.int64(0)
+            while b < run[s + 1] and length[b] == length[a] and delay[b] == delay[a] and b - a < (1 << 24) - 1:
+                wide, deep = np.int64(target[b]) - target[b - 1], weight[b] - weight[b - 1]
+                if b == a + 1:
+                    across, down = wide, deep
+                if wide != across or deep != down or abs(deep) >= 1 << 38:
+                    break
+                b += 1
+            if b == a + 1:
+                across = down = np.int64(0)
+            if really:
+                found[4 * at] = weight[a]
+                found[4 * at + 1] = np.int64(target[a]) | np.int64(length[a]) << 32 | np.int64(delay[a]) << 56
+                found[4 * at + 2] = across
+                found[4 * at + 3] = b - a | down << 24
+                at += 1
+            else:
+                start[s + 1] += 1
+            a = b
+
+
+@njit(cache=True, nogil=True)
 def bunches(one: Any, target: Any, delay: Any, bunch: Any, found: Any, near: Any, really: bool) -> None:
     """Single synapses of each source in bunches of one delay and near targets (packed.py).
 
@@ -157,19 +192,21 @@ def bunches(one: Any, target: Any, delay: Any, bunch: Any, found: Any, near: Any
 
 @njit(cache=True, nogil=True)
 def sums(
-    start: Any, runs: Any, weights: Any, bunch: Any, bunches: Any, near: Any, alone: Any, kind: Any, found: Any
+    start: Any, blocks: Any, weights: Any, bunch: Any, bunches: Any, near: Any, alone: Any, kind: Any, found: Any
 ) -> None:
     """found[kind[s], 0] += weights above 0, found[kind[s], 1] -= those below, of the rows of each source s."""
     for s in range(kind.size):
         above, under = found[kind[s], 0], found[kind[s], 1]
         for j in range(start[s], start[s + 1]):
-            w, form = runs[2 * j], runs[2 * j + 1]
+            w, form, many = blocks[4 * j], blocks[4 * j + 1], blocks[4 * j + 3]
             first, length = form & 0xFFFFFFFF, form >> 32 & 0xFFFFFF
-            up, down, row = above[first : first + length], under[first : first + length], weights[w : w + length]
-            for n in range(length):
-                weight = np.int64(row[n])
-                up[n] += max(weight, 0)
-                down[n] += max(-weight, 0)
+            for _ in range(many & 0xFFFFFF):
+                up, down, row = above[first : first + length], under[first : first + length], weights[w : w + length]
+                for n in range(length):
+                    weight = np.int64(row[n])
+                    up[n] += max(weight, 0)
+                    down[n] += max(-weight, 0)
+                first, w = first + blocks[4 * j + 2], w + (many >> 24)
         for j in range(bunch[s], bunch[s + 1]):
             w, form = bunches[2 * j], bunches[2 * j + 1]
             first = form & 0xFFFFFFFF

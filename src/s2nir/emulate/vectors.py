@@ -28,25 +28,83 @@ def _place(context: Any, builder: Any, array: Any, value: Any, at: Any, kind: An
     return found if kind is None else builder.bitcast(found, kind.as_pointer())
 
 
-def _lanes(width: int) -> Any:
+def _ask(builder: Any, pointer: Any) -> None:
+    """Ask memory for the line of the cache at an i8 pointer."""
+    byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+    call = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+    builder.call(call, [builder.bitcast(pointer, byte), *(ir.Constant(word, n) for n in (0, 3, 1))])
+
+
+@_intrinsic
+def ask(typing: Any, array: Any, at: Any) -> Any:
+    """Ask memory for array[at], which need not be there: nothing is read."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _ask(builder, _place(context, builder, signature.args[0], args[0], args[1]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), code
+
+
+@_intrinsic
+def where(typing: Any, array: Any, at: Any) -> Any:
+    """The address of array[at]."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ptrtoint(_place(context, builder, signature.args[0], args[0], args[1]), ir.IntType(64))
+
+    return types.int64(array, types.int64), code
+
+
+@_intrinsic
+def of(typing: Any, array: Any, value: Any) -> Any:
+    """A whole number as what the array holds: what is done at addresses learns from it what lies there."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.IntType(array.dtype.bitwidth)
+        return builder.trunc(args[1], kind) if kind.width < value.bitwidth else args[1]
+
+    return array.dtype(array, value), code
+
+
+@_intrinsic
+def further(typing: Any, address: Any, by: Any, unit: Any) -> Any:
+    """The address `by` numbers like `unit` on."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.add(args[0], builder.mul(args[1], ir.Constant(ir.IntType(64), unit.bitwidth // 8)))
+
+    return types.int64(types.int64, types.int64, unit), code
+
+
+def _lanes(width: int, times: bool = False) -> Any:
     @_intrinsic
-    def add(typing: Any, slot: Any, at: Any, weights: Any, begin: Any) -> Any:
-        """slot[at : at + width] += weights[begin : begin + width]; nothing checks the bounds."""
+    def add(typing: Any, to: Any, row: Any, at: Any, number: Any) -> Any:
+        """slot[at : at + width] += number * row[at : at + width], of int8, at addresses; without `times`, number is 1
+        and says what a slot is alone."""
 
         def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            wide = ir.VectorType(ir.IntType(signature.args[0].dtype.bitwidth), width)
-            to = _place(context, builder, signature.args[0], args[0], args[1], wide)
-            row = _place(context, builder, signature.args[2], args[2], args[3], ir.VectorType(ir.IntType(8), width))
-            added = builder.sext(builder.load(row, align=1), wide)
-            builder.store(builder.add(builder.load(to, align=2), added), to, align=2)
+            wide, narrow = (ir.VectorType(ir.IntType(n), width) for n in (number.bitwidth, 8))
+            slot, weights = (
+                builder.bitcast(builder.gep(builder.inttoptr(args[n], kind.element.as_pointer()), [args[2]]),
+                                kind.as_pointer()) for n, kind in enumerate((wide, narrow)))
+            added = builder.sext(builder.load(weights, align=1), wide)
+            if times:
+                one = builder.insert_element(ir.Constant(wide, ir.Undefined), args[3], ir.Constant(ir.IntType(32), 0))
+                zeros = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
+                added = builder.mul(added, builder.shuffle_vector(one, ir.Constant(wide, ir.Undefined), zeros))
+            builder.store(builder.add(builder.load(slot, align=number.bitwidth // 8), added), slot,
+                          align=number.bitwidth // 8)
             return context.get_dummy_value()
 
-        return types.void(slot, types.int64, weights, types.int64), code
+        return types.void(types.int64, types.int64, types.int64, number), code
 
     return add
 
 
-add_8, add_16 = _lanes(8), _lanes(16)
+add_32, add_16, add_8, add_4, add_2, add_1 = (_lanes(n) for n in (32, 16, 8, 4, 2, 1))
+times_8, times_1 = (_lanes(n, times=True) for n in (8, 1))
 
 
 @_intrinsic
@@ -57,9 +115,6 @@ def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
     """
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        ask = builder.module.declare_intrinsic(
-            "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, word, word, word]))
         bits = signature.args[0].dtype.bitwidth
         wide, middle, narrow = (ir.VectorType(ir.IntType(n), 32) for n in (bits, 16, 8))
         from_ = context.make_array(signature.args[2])(context, builder, args[2])
@@ -67,8 +122,7 @@ def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
         for k in range(signature.args[3].count):
             row = builder.gep(from_.data, [builder.extract_value(args[3], k)])
             if signature.args[3].count > 1:
-                later = builder.gep(row, [ir.Constant(ir.IntType(64), AHEAD)])
-                builder.call(ask, [later, ir.Constant(word, 0), ir.Constant(word, 3), ir.Constant(word, 1)])
+                _ask(builder, builder.gep(row, [ir.Constant(ir.IntType(64), AHEAD)]))
             row = builder.load(builder.bitcast(row, narrow.as_pointer()), align=1)
             row = builder.sext(row, middle)
             total = row if total is None else builder.add(total, row)
