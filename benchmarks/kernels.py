@@ -52,7 +52,7 @@ def main() -> None:
         rows = [dense(build, *size, args) for size in DENSE]
         rows += [conv(build, *size, args) for size in CONV]
         rows += [sparse(build, *size, args) for size in SPARSE]
-        rows += [compaction(build, n, share, args) for n in (4_096, 100_000) for share in (0.002, 0.02, 0.1)]
+        rows += [compaction(build, n, share, args) for n in (4_096, 99_968) for share in (0.002, 0.02, 0.1)]
     show(rows)
     if args.json:
         args.json.write_text(json.dumps({

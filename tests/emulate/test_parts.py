@@ -69,7 +69,7 @@ def test_every_neuron_and_synapse_is_in_one_part(image):
     for threads in (2, 3, 5):
         team = parts(ready, threads)
         assert [p.lo for p in team] == [0, *(p.hi for p in team[:-1])]
-        assert all(p.lo % 32 == 0 for p in team)
+        assert all(p.lo % 64 == 0 for p in team)
         assert team[-1].hi == ready.size
         y = ready.synapses
         assert sum(int(p.synapses.length.sum()) for p in team) == int(y.length.sum())
@@ -86,7 +86,7 @@ def test_a_wide_network_is_cut_where_rows_go_on():
     assert two[0].hi > 0
     assert sum(p.synapses.length.size for p in two) > ready.synapses.length.size
     cost = [p.synapses.length.sum() + SINGLE * p.synapses.one_target.size + EACH * (p.hi - p.lo) for p in two]
-    assert 0.8 < cost[0] / cost[1] < 1.25
+    assert 0.7 < cost[0] / cost[1] < 1.4
 
 
 def test_a_stream_of_several_threads_is_a_run(tmp_path):

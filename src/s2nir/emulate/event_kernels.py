@@ -20,8 +20,9 @@ from .draw_kernels import LANES, draw
 from .draws import Draws
 from .kernels import collect, late_float, relay, reset, step_fixed, step_float
 from .memory import Groups as Groups
+from .vectors import FLAGS
 
-BESIDE = "75e302cdf1ccccb1"  # digest of kernels.py: numba's cache sees edits of this file alone
+BESIDE = "ea08b308c8a27acb"  # digest of kernels.py: numba's cache sees edits of this file alone
 INPUT = -1  # a kind of group beside those of kernels.py
 DROP, OVERWRITE, STALL = 0, 1, 2
 SIZE, FREE, LEFT, KEPT, LOGGED, END, EVENTS = 0, 1, 2, 3, 4, 5, 6  # counters
@@ -359,8 +360,8 @@ def update(
     if out.compared.shape[0]:
         for k in range(x.watched[core], x.watched[core + 1]):
             out.compared[tick, x.column[k]] = s.v[out.watch[x.column[k]]]
-    low = a // 32 * 32
-    found = a + collect(s.fired[low : (b + 31) // 32 * 32], w.fired[a:], low)
+    low = a // FLAGS * FLAGS
+    found = a + collect(s.fired[low : (b + FLAGS - 1) // FLAGS * FLAGS], w.fired[a:], low)
     reset(p, s, fixed, w.fired, a, found)
     w.number[a:found] = 1
     found += relay(mine, s, at, w.fired[found:], w.number[found:])

@@ -19,7 +19,7 @@ from .deliver_kernels import deliver
 from .draw_kernels import LANES, draw
 from .vectors import FLAGS, WIDTH, bare, flags, membranes, trailing_zeros, wait
 
-BESIDE = "95e8ff2d0ef564c7"  # digest of the files whose helpers are called: numba's cache sees edits of this file alone
+BESIDE = "8bb5cfb9c496f4f1"  # digest of the files whose helpers are called: numba's cache sees edits of this file alone
 RELAY, FAST, FAST_CURRENT = 0, 1, 2
 SPIKING, RESETS, LATE, CURRENT_BASED = 1, 6, 8, 32
 SUBTRACT, TO_VALUE = 2, 4
@@ -373,7 +373,7 @@ def run_ticks(
     base, slot = np.empty(slots, np.int64), s.slot
     start, blocks, weights, bunch, bunches, near, alone, fours = y
     sent, number, comes, many, watch = out.source, out.number, given.source, given.number, part.watch
-    fired = s.fired[part.lo : part.lo + (part.hi - part.lo + 31) // 32 * 32]
+    fired = s.fired[part.lo : part.lo + (part.hi - part.lo + FLAGS - 1) // FLAGS * FLAGS]
     begin = kept  # of the spikes of the tick before
     while begin > 0 and out.tick[begin - 1] == tick - 1:
         begin -= 1

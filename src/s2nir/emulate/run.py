@@ -182,6 +182,7 @@ def packets_of(given: Arrays, ready: Program, copies: int, ticks: int) -> list[P
 def start_state(ready: Program, slot: Any = np.int32) -> Any:
     """The state ahead of the first tick; slot : type of its slots (bounds.py)"""
     from . import kernels
+    from .vectors import FLAGS
 
     fixed = ready.arithmetic is Arithmetic.FIXED
     size, kind = ready.size, np.int32 if fixed else np.float32
@@ -189,7 +190,7 @@ def start_state(ready: Program, slot: Any = np.int32) -> Any:
         v=aligned(size, kind),
         i=aligned(size, kind),
         slot=aligned(ready.slots * ready.stride, slot),
-        fired=aligned(-(-size // 32) * 32, np.uint8),
+        fired=aligned(-(-size // FLAGS) * FLAGS, np.uint8),
         last=aligned(size, np.uint8),
         held=aligned(size, np.int32),
         saturated=np.zeros(size if fixed else 0, np.int64),

@@ -215,7 +215,7 @@ def _product(builder: Any, v: Any, factor: Any) -> Any:
     return builder.load(found)
 
 
-FLAGS = 32
+FLAGS = 64  # as many as a word has bits
 
 
 @_intrinsic
@@ -226,7 +226,7 @@ def flags(typing: Any, fired: Any, at: Any) -> Any:
         kind = ir.VectorType(ir.IntType(8), FLAGS)
         held = builder.load(_place(context, builder, signature.args[0], args[0], args[1], kind), align=1)
         lanes = builder.icmp_unsigned("!=", held, ir.Constant(kind, None))
-        return builder.zext(builder.bitcast(lanes, ir.IntType(FLAGS)), ir.IntType(64))
+        return builder.bitcast(lanes, ir.IntType(FLAGS))
 
     return types.uint64(fired, types.int64), code
 
