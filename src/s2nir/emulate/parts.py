@@ -101,7 +101,7 @@ def _bounds(ready: Program, threads: int) -> list[int]:
     np.add.at(change, y.target.astype(np.int64) + y.length, -1.0)
     total = np.cumsum(np.cumsum(change[:size]) + SINGLE * np.bincount(y.one_target, minlength=size) + EACH)
     cuts = np.searchsorted(total, np.arange(1, threads) * total[-1] / threads) if size else np.zeros(threads - 1)
-    inner = ((np.asarray(cuts, np.int64) + STEP // 2) // STEP * STEP).clip(0, size).tolist()
+    inner = ((np.asarray(cuts, np.int64) + STEP // 2) // STEP * STEP).clip(0, size // STEP * STEP).tolist()
     return [0, *inner, size]
 
 
