@@ -8,7 +8,7 @@ runs at its own activity and, the gesture network, at given shares of input (--s
 laid over each other, or thinned event by event, until so many of the inputs send in a step. Peers run it in
 environments of their own (benchmarks/peers/networks_run.py): snntorch, norse, sinabs, spikingjelly with torch's CPU
 build; the best of several batches counts, and batch 1. Medians of --runs. Layers' activity, and spikes per
-recording on each side, are printed.
+recording on each side, are printed; --threads runs our side on several too, with the same bits.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="*", default=[0.005, 0.01, 0.03, 0.1])
     parser.add_argument("--recordings", type=int, default=64)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--threads", type=int, nargs="*", default=[], help="run the batch on so many threads too")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     rows = []
@@ -123,18 +124,24 @@ def described(graph) -> tuple[list, dict]:
 def measured(name: str, graph, image, x: np.ndarray, args) -> dict:
     layers, arrays = described(graph)
     found = s2nir.run(image, x)
-    took = []
+    took: dict = {1: [], **{many: [] for many in args.threads}}
     for _ in range(args.runs):
-        began = time.perf_counter()
-        s2nir.run(image, x)
-        took.append((time.perf_counter() - began) / len(x))
+        for many in took:
+            began = time.perf_counter()
+            again = s2nir.run(image, x, threads=many)
+            took[many].append((time.perf_counter() - began) / len(x))
+            if not all(np.array_equal(a, b) for e, f in zip(again.events, found.events, strict=True)
+                       for a, b in zip(e, f, strict=True)):
+                raise SystemExit(f"{name}, {many} threads: other bits")
+    seconds = {many: statistics.median(t) for many, t in took.items()}
     names = [layer["population"] for layer in layers]
     line = {
         "network": name, "recordings": len(x), "steps": x.shape[1], "input": float((x > 0).mean()),
         "activity": {n: float(found.spikes[n].mean()) for n in names},
         "spikes": [float(found.spikes[n][:8].sum() / min(8, len(x))) for n in names],
-        "seconds": statistics.median(took), "peers": {},
+        "seconds": seconds.pop(1), "peers": {},
     }
+    line["threads"] = {many: line["seconds"] / t for many, t in seconds.items()}
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder) / "net.npz", layers=json.dumps(layers), **arrays)
         np.savez(Path(folder) / "input.npz", x=x)
@@ -160,7 +167,8 @@ def show(line: dict) -> None:
     active = ", ".join(f"{n} {100 * a:.2f} %" for n, a in line["activity"].items())
     print(f"{line['network']}: {line['recordings']} recordings of {line['steps']} steps, input "
           f"{100 * line['input']:.2f} %, {active}")
-    print(f"  {'s2nir':14} {1e3 * line['seconds']:9.3f} ms a recording, spikes {[round(s) for s in line['spikes']]}")
+    print(f"  {'s2nir':14} {1e3 * line['seconds']:9.3f} ms a recording, spikes {[round(s) for s in line['spikes']]}"
+          + "".join(f", {many} threads {ratio:.2f}x" for many, ratio in line["threads"].items()))
     for library, p in line["peers"].items():
         if "error" in p:
             print(f"  {library:14} {p['error']}")
