@@ -65,8 +65,8 @@ def shared(start: Any, blocks: Any, source: Any, count: Any, begin: int, end: in
 
 
 @njit(cache=True, nogil=True)
-def alike(start: Any, blocks: Any, bunch: Any, source: Any, count: Any, begin: int, form: Any) -> bool:
-    """Whether 8 sources from `begin` on have one row of that form each, of whole vectors, and nothing besides."""
+def alike(start: Any, blocks: Any, source: Any, count: Any, begin: int, form: Any) -> bool:
+    """Whether 8 sources from `begin` on have one row of that form each, of whole vectors."""
     if form >> LENGTH_AT & LENGTH < 32 or form >> LENGTH_AT & 31:
         return False
     for m in range(begin, begin + 8):
@@ -74,7 +74,7 @@ def alike(start: Any, blocks: Any, bunch: Any, source: Any, count: Any, begin: i
         j = take(start, s)
         if take(start, s + 1) - j != 1 or take(blocks, 4 * j + 1) != form or count[m] != 1:
             return False
-        if take(blocks, 4 * j + 3) != ONE or take(bunch, s) != take(bunch, s + 1):
+        if take(blocks, 4 * j + 3) != ONE:
             return False
     return True
 
@@ -123,20 +123,22 @@ def add_block(to: int, row: int, length: int, across: int, down: int, runs: int,
 
 @njit(cache=True, nogil=True)
 def several(
-    start: Any, blocks: Any, weights: Any, bunch: Any, slot: Any, base: Any, source: Any, count: Any, k: int, end: int,
+    start: Any, blocks: Any, weights: Any, slot: Any, at: int, source: Any, count: Any, k: int, end: int
 ) -> int:
     """Add the runs of 8 or 4 sources from `k` on that have a long one each, what they have in common in one pass, so
-    that memory is read from several places at once. Returns how many, 0 where that is not so."""
+    that memory is read from several places at once. Returns how many, 0 where that is not so.
+
+    at : where the slot begins in which the first of them acts
+    """
     j = take(start, source[k])
     form = take(blocks, 4 * j + 1)
     together, low, high = 8, form & TARGET, (form & TARGET) + (form >> LENGTH_AT & LENGTH)
-    whole = k + 8 <= end and alike(start, blocks, bunch, source, count, k, form)
+    whole = k + 8 <= end and alike(start, blocks, source, count, k, form)
     if not whole:
         together, low, high = shared(start, blocks, source, count, k, min(k + 8, end))
         if together < 4:
             return 0
     a, b, c, d = start[source[k]], start[source[k + 1]], start[source[k + 2]], start[source[k + 3]]
-    at = base[form >> DELAY_AT & 255]
     wa, wb, wc, wd = from_zero(blocks, a), from_zero(blocks, b), from_zero(blocks, c), from_zero(blocks, d)
     if together == 4:
         for t in range(low, high, 32):
@@ -184,8 +186,10 @@ def deliver(
         done, s = 0, source[k]
         j = take(start, s)
         if fours and k + 4 <= end and take(start, s + 1) - j == 1 and take(blocks, 4 * j + 3) == ONE:
-            long = take(blocks, 4 * j + 1) >> LENGTH_AT & LENGTH >= LONG
-            done = 0 if not long else several(start, blocks, weights, bunch, slot, base, source, count, k, end)
+            form = take(blocks, 4 * j + 1)
+            if form >> LENGTH_AT & LENGTH >= LONG:
+                at = take(base, form >> DELAY_AT & 255)
+                done = several(start, blocks, weights, slot, at, source, count, k, end)
         if done == 0:
             done, number = 1, count[k]
             for j in range(take(start, s), take(start, s + 1)):
@@ -197,7 +201,11 @@ def deliver(
             s, number = source[m], count[m]
             for j in range(take(bunch, s), take(bunch, s + 1)):
                 w, form = take(bunches, 2 * j), take(bunches, 2 * j + 1)
-                to = take(base, form >> DELAY_AT & 255) + (form & TARGET)
-                for n in range(w, w + (form >> LENGTH_AT & LENGTH)):
-                    add_one(slot, to + take(near, n), take(alone, n) * np.int32(number))
+                to, last = take(base, form >> DELAY_AT & 255) + (form & TARGET), w + (form >> LENGTH_AT & LENGTH)
+                if number == 1:
+                    for n in range(w, last):
+                        add_one(slot, to + take(near, n), take(alone, n))
+                else:
+                    for n in range(w, last):
+                        add_one(slot, to + take(near, n), take(alone, n) * np.int32(number))
         k += done

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-SINGLE, BEGIN, HOLE = 15, 64, 4  # costs of a single synapse, a run and each hole in it, where a target in it costs 1
-LONG = 1024  # targets: several runs of so many are added in one pass, and holes in one cost nothing besides
+SINGLE, BEGIN, HOLE = 15, 64, 8  # costs of a single synapse, a run and each hole in it, where a target in it costs 1
+LONG = 1024  # targets: runs of so many are added in one pass, so that holes cost little but the memory they take
 FAR = 160  # targets: no run has a longer hole
 HIGH = 1 << 40  # more than any
 
@@ -67,7 +67,7 @@ def _cut(target: Any, mark: Any, a: int, b: int) -> None:
         done, last = min(done + SINGLE, open_), target[j]
         mark[j] = 4 * (begins <= goes_on) + 8 * (done == open_)
     length = last - target[a] + 1
-    whole = length >= LONG and BEGIN + length < done
+    whole = length >= LONG and BEGIN + 5 * length // 4 < done
     run = False
     for j in range(b - 1, a - 1, -1):
         if mark[j] != 3:
