@@ -17,7 +17,6 @@ from s2nir.emulate import event as events
 from s2nir.emulate import event_kernels as kernels
 from s2nir.emulate import program
 from s2nir.emulate.queueing import COUNTS
-from s2nir.emulate.rounds import rounds
 from s2nir.emulate.run import packets_of, watched
 from s2nir.errors import RunError
 from s2nir.events import to_counts
@@ -115,7 +114,7 @@ def watched_round(image, spikes, times):
     ready = program(image)
     given = to_counts(spikes, {p.name: p.shape for p in image.inputs}, image.dt, image.max_count)
     ticks = given.steps + image.lag
-    (packets,) = rounds(packets_of(given, ready, 1, ticks), 1)
+    (packets,) = packets_of(given, ready, 1, ticks)
     served = events.served(image, ready, times, watched(image, ready, ("spikes",))[0])
     (sent, *_), counts = events.event_round(served, packets, ticks, log=True)
     pairs = events.Pairs(events.Trees(image, ready), ready)

@@ -17,11 +17,6 @@ Result = tuple[tuple[NDArray[np.int32], ...], NDArray[Any], NDArray[Any], NDArra
 """(tick, source, count) of what was sent, membranes, membranes ahead of resets, saturations by neuron."""
 
 
-def rounds(packets: list[Packets], copies: int) -> list[Packets]:
-    """The packets of each `copies` recordings as one."""
-    return packets if copies == 1 else [together(packets[r : r + copies]) for r in range(0, len(packets), copies)]
-
-
 def together(packets: list[Packets]) -> Packets:
     """Packets of several sources, sorted by tick.
 

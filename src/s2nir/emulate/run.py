@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from .event import Served, event_round, queueing, served, timing_of
 from .memory import Program, decode
 from .parts import Part, Share, parts, run_parts
 from .recording import Recording
-from .rounds import Packets, Result, by_copy, rounds, together
+from .rounds import Packets, Result, by_copy, together
 
 _kept = threading.local()  # room for events, taken again: fresh pages cost more than what is written to them
 LARGE = 4096  # neurons of a network that several threads run together
@@ -79,46 +79,58 @@ def run(
     ready = program(image)
     watch, columns, before = watched(image, ready, record)
     ticks = steps + image.lag
-    packets = packets_of(given, ready, image.copies, ticks)
-    at_once, times = rounds(packets, image.copies), timing_of(timing)
+    times = timing_of(timing)
     on = None if times is None else served(image, ready, times, watch)
-    done = []
-    for found in _each(ready, on, at_once, ticks, watch, before, drawn[:: image.copies], threads):
+    done: list[_Round] = []
+    for found in _each(ready, on, given, image.copies, ticks, watch, before, drawn[:: image.copies], threads):
         done.append(found)
         if progress is not None:
             progress(min(len(done) * image.copies, batch))
-    results = [r for found, _ in done for r in by_copy(found, ready.first[:: image.cores_per_copy])][:batch]
+    results = [r for found in done for r in by_copy(found.result, ready.first[:: image.cores_per_copy])][:batch]
     return Recording(
         image=image,
         program=ready,
         batch=batch, steps=steps, ticks=ticks,
-        inputs=packets,
+        inputs=[packets for found in done for packets in found.inputs],
         events=[r[0] for r in results],
         membranes=[r[1] for r in results],
         compared=[r[2] for r in results] if before else [],
         columns=columns,
         saturated=np.array([r[3] for r in results]),
-        queueing=None if on is None else queueing(on, ticks, done, at_once),
+        queueing=None if on is None else queueing(
+            on, ticks, [(found.result, found.counts) for found in done], [found.packets for found in done]),
     )
 
 
+class _Round(NamedTuple):
+    """A run of all copies: packets of each recording and of all, what was sent, and what an event run counts."""
+
+    inputs: list[Packets]
+    packets: Packets
+    result: Result
+    counts: Any
+
+
 def _each(
-    ready: Program, on: Served | None, at_once: list[Packets], ticks: int, watch: NDArray[np.int64], before: bool,
+    ready: Program, on: Served | None, given: Arrays, copies: int, ticks: int, watch: NDArray[np.int64], before: bool,
     drawn: tuple[int, ...], threads: int,
-) -> Iterator[tuple[Result, Any]]:
-    """Rounds one after the other; with times, and what they count, where `on` is given."""
-    workers = min(threads, len(at_once))
+) -> Iterator[_Round]:
+    """Rounds one after the other; with times where `on` is given."""
+    begins = range(0, given.batch, copies)
+    workers = min(threads, len(begins))
     inner = threads // workers if ready.size >= LARGE else 1
     if on is None:
         parts(ready.placed, inner)  # once, ahead of the threads
 
-    def job(packets: Packets, noise: int) -> tuple[Result, Any]:
+    def job(begin: int, noise: int) -> _Round:
+        inputs = packets_of(given, ready, copies, ticks, range(begin, min(begin + copies, given.batch)))
+        packets = together(inputs)
         if on is not None:
-            return event_round(on, packets, ticks, before, noise)
-        return one(ready, packets, ticks, watch, before, noise, inner), None
+            return _Round(inputs, packets, *event_round(on, packets, ticks, before, noise))
+        return _Round(inputs, packets, one(ready, packets, ticks, watch, before, noise, inner), None)
 
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        yield from pool.map(job, at_once, drawn)
+        yield from pool.map(job, begins, drawn)
 
 
 def _noises(noise: Any, batch: int, copies: int) -> tuple[int, ...]:
@@ -158,12 +170,14 @@ def watched(
     return watch, columns, any("potentials" in kinds for kinds in wanted.values())
 
 
-def packets_of(given: Arrays, ready: Program, copies: int, ticks: int) -> list[Packets]:
+def packets_of(
+    given: Arrays, ready: Program, copies: int, ticks: int, recordings: range = range(1)
+) -> list[Packets]:
     """Per recording, on its copy."""
     from . import kernels
 
     found = []
-    for b in range(given.batch):
+    for b in recordings:
         each = []
         for name, counts in given.items():
             held, index = np.ascontiguousarray(counts[b]), ready.index[named(name, b % copies)]
