@@ -116,7 +116,7 @@ def described(graph) -> tuple[list, dict]:
             "kind": "conv" if conv else "dense", "weight": name, "decay": float(p.decay),
             "threshold": float(p.threshold), "stride": list(c.stride) if conv else None,
             "padding": list(c.padding) if conv else None, "pool": size,
-            "flatten": not conv and len(graph[q.source].shape) > 1, "population": p.name,
+            "flatten": not conv and len(graph[q.source].shape) > 1, "population": p.name, "late": p.reset_late,
         })
         at = p.name
 

@@ -61,7 +61,8 @@ def snntorch_() -> tuple:
     parts = []
     for layer in layers:
         parts += synapses(layer)
-        parts.append(snn.Leaky(beta=layer["decay"], threshold=layer["threshold"], init_hidden=True, reset_delay=False))
+        parts.append(snn.Leaky(beta=layer["decay"], threshold=layer["threshold"], init_hidden=True,
+                               reset_delay=layer["late"]))  # as it was trained: an immediate reset takes longer
     net = nn.Sequential(*parts)
 
     def run(x, seen=None):
