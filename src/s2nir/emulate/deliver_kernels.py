@@ -167,7 +167,7 @@ def deliver(
     """Add the rows of sources `begin` to `end` to the slots of the ticks in which they act.
 
     `base` is where each delay's slot begins; `fours`, whether any run is long. One call for a tick's packets, with each
-    array of `Packed` by itself: what is taken out of a tuple has its references counted, at the cost of several rows.
+    array of `Packed` by itself.
     """
     start, blocks, weights, bunch, slot, base, source, count = bare(
         (start, blocks, weights, bunch, slot, base, source, count))

@@ -22,7 +22,7 @@ from .kernels import collect, late_float, relay, reset, step_fixed, step_float
 from .memory import Groups as Groups
 from .vectors import FLAGS
 
-BESIDE = "e007c1fcf749cc1d"  # digest of kernels.py: numba's cache sees edits of this file alone
+BESIDE = "a280bcbd12751098"  # digest of kernels.py: numba's cache sees edits of this file alone
 INPUT = -1  # a kind of group beside those of kernels.py
 DROP, OVERWRITE, STALL = 0, 1, 2
 SIZE, FREE, LEFT, KEPT, LOGGED, END, EVENTS = 0, 1, 2, 3, 4, 5, 6  # counters

@@ -19,7 +19,7 @@ from .deliver_kernels import deliver
 from .draw_kernels import LANES, draw
 from .vectors import FLAGS, WIDTH, bare, flags, membranes, trailing_zeros, wait
 
-BESIDE = "65ad3d4bc33f8197"  # digest of the files whose helpers are called: numba's cache sees edits of this file alone
+BESIDE = "f74c55454db6e2ae"  # digest of the files whose helpers are called: numba's cache sees edits of this file alone
 RELAY, FAST, FAST_CURRENT = 0, 1, 2
 SPIKING, RESETS, LATE, CURRENT_BASED = 1, 6, 8, 32
 SUBTRACT, TO_VALUE = 2, 4

@@ -103,7 +103,7 @@ class Program:
         ImageError
             where a row or a kernel cannot be read.
         """
-        pictures = self.place is not self.number
+        pictures = self.place is not self.number  # which is `place` itself where places are numbers
         return synapses(self.cores, self.directory, self.parts, self.first, self.arrivals, self.place, pictures)
 
     @cached_property

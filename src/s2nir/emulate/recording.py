@@ -47,7 +47,7 @@ class Recording:
 
     batch, steps, ticks : recordings, steps of the input, ticks of the machine (steps + largest lag); recording b ran on
         copy b % n of an image of n
-    events : per recording, (tick, source, count) of every packet that neurons and relays sent, in order
+    events : per recording, (tick, source, count) of every packet that neurons and relays sent, by tick
     inputs : per recording, (start of each tick, source, count) of the packets that inputs sent
     membranes : per recording, (ticks, neurons) of the populations in `columns`, in the state format; compared : the
         same ahead of immediate resets, with record=("potentials",)
