@@ -28,6 +28,7 @@ ONLY = {  # heavy library -> modules that may import it, and whether inside a fu
               "mapping/place/kernels.py": False, "mapping/row_kernels.py": False, "emulate/row_kernels.py": False,
               "graph/rule_kernels.py": False, "emulate/draw_kernels.py": False,
               "emulate/event_kernels.py": False, "emulate/deliver_kernels.py": False,
+              "emulate/step_kernels.py": False,
               "emulate/vectors.py": False},
     "nir": {"frontend/nir_file.py": True},
     "torch": {"train/": False, "bench/": True, "frontend/snntorch_trace.py": True,

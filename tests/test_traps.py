@@ -12,7 +12,7 @@ from numba import njit
 
 import s2nir
 from conformance.test_mutations import small_graph
-from s2nir.emulate import deliver_kernels, kernels
+from s2nir.emulate import deliver_kernels, kernels, step_kernels
 
 SOURCE = Path(kernels.__file__).read_text()
 
@@ -20,7 +20,7 @@ SOURCE = Path(kernels.__file__).read_text()
 def test_an_edit_beside_the_kernels_is_an_edit_of_them():
     """cache=True sees edits of a function's own file; kernels.py holds a digest of those whose helpers it calls."""
     here = Path(kernels.__file__)
-    beside = [here.with_name(name) for name in ("deliver_kernels.py", "draw_kernels.py", "vectors.py")]
+    beside = [here.with_name(f"{name}.py") for name in ("deliver_kernels", "draw_kernels", "step_kernels", "vectors")]
     for file, others in ((here, beside), (here.with_name("event_kernels.py"), [here])):
         digest = hashlib.sha256(b"".join(p.read_bytes() for p in others)).hexdigest()[:16]
         assert f'BESIDE = "{digest}"' in file.read_text(), f"put the digest {digest} into {file.name}"
@@ -30,7 +30,8 @@ def test_an_edit_beside_the_kernels_is_an_edit_of_them():
 
 def test_kernels_call_no_helper_of_another_file():
     """But of those that they hold a digest of."""
-    assert imported(SOURCE) == {"__future__", "typing", "numpy", "numba", "deliver_kernels", "draw_kernels", "vectors"}
+    assert imported(SOURCE) == {"__future__", "typing", "numpy", "numba", "deliver_kernels", "draw_kernels",
+                                "step_kernels", "vectors"}
 
 
 def imported(source):
@@ -64,10 +65,10 @@ def test_the_loops_that_matter_are_vector_code():
     n, f4 = 16, np.float32
     calls = (  # loop, arguments as the emulator passes them, instructions: packed sums, products, comparisons
         (deliver_kernels.add_block, (0, 0, 0, 0, 0, 0, np.int32(1)), ("paddd",)),
-        (kernels.step_vectors, (np.zeros(n, f4), f4(1), np.zeros(n, np.int32), f4(0), f4(1), np.zeros(n, np.uint8),
-                                True), ("mulps", "cmp")),
-        (kernels.step_fast, (np.zeros(n, f4), np.zeros(n, f4), np.zeros(n, np.int32), np.zeros(n, f4), np.zeros(n, f4),
-                             np.zeros(n, np.uint8)), ("mulps", "cmp")),
+        (step_kernels.step_vectors, (0, 0, 0, 0, f4(1), f4(0), 0, n, 0, f4(0), np.int32(0), 0, np.int32(0)),
+         ("mulps", "cmp")),
+        (step_kernels.step_fast, (np.zeros(n, f4), np.zeros(n, f4), np.zeros(n, np.int32), np.zeros(n, f4),
+                                  np.zeros(n, f4), np.zeros(n, np.uint8)), ("mulps", "cmp")),
     )
     for kernel, arguments, wanted in calls:
         fresh = njit(inline="never")(kernel.py_func)  # one that comes from the cache keeps no assembler
@@ -84,7 +85,7 @@ def test_no_multiply_and_add_is_fused():
     apart = np.float32(a * b) + c
     assert apart != np.float32(float(a) * float(b) + float(c))
     v, fired = np.array([b]), np.zeros(8, np.uint8)
-    kernels.step_fast(v, np.array([a]), np.zeros(1, np.int32), np.array([c]), np.array([np.float32(9)]), fired[:1])
+    step_kernels.step_fast(v, np.array([a]), np.zeros(1, np.int32), np.array([c]), np.array([np.float32(9)]), fired[:1])
     assert v[0] == apart
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import s2nir
 from quantize.networks import dense, graph, lif, source
-from s2nir.emulate import kernels, program, reference
+from s2nir.emulate import program, reference, step_kernels
 from s2nir.emulate.bounds import accumulator
 from s2nir.emulate.parts import parts
 from s2nir.emulate.vectors import WIDTH
@@ -77,23 +77,32 @@ def test_all_delays_and_drives_count():
 
 @pytest.mark.parametrize("decay", [0.0, 0.3, 0.5, 0.93, 0.999, 1.0])
 @pytest.mark.parametrize("slot", [np.int16, np.int32])
-def test_steps_round_below_the_normal_range_too(decay, slot):
-    """Every exponent, and all patterns of bits near the normal range's end, against NumPy's single operations."""
+@pytest.mark.parametrize("late", [0, step_kernels.SUBTRACT, step_kernels.TO_VALUE])
+def test_steps_round_below_the_normal_range_too(decay, slot, late):
+    """Every exponent, and all patterns of bits near the normal range's end, against NumPy's single operations; with
+    thresholds that repeat after one vector, after three or not at all, and the late resets of neurons at random."""
     rng, n, decay = np.random.default_rng(0), 64 * 1024, np.float32(decay)
     bits = rng.integers(0, 1 << 32, n, dtype=np.uint32)
     bits[: n // 2] &= 0x81FFFFFF  # a small exponent or none
     v = bits.view(np.float32)
     v = np.where(np.isfinite(v), v, np.float32(0))
+    v[rng.random(n // WIDTH).repeat(WIDTH) < 0.2] = 0
     arriving = (rng.integers(-300, 300, n) * (rng.random(n) < 0.1)).astype(slot)
-    for offset, per_neuron, still in ((0.0, False, True), (0.0, False, False), (1.5, False, False), (0.0, True, False)):
-        threshold = rng.normal(10, 5, n).astype(np.float32) if per_neuron else np.float32(10)
-        got, taken, fired = v.copy(), arriving.copy(), np.zeros(n, np.uint8)
-        kernels.step_vectors(got, decay, taken, np.float32(offset), threshold, fired, still)
+    value, last = np.float32(-2.5), (rng.random(n) < 0.2) & (late > 0) & (v != 0)
+    for offset, period, idle, above in ((0, WIDTH, 1, 0), (0, 3 * WIDTH, 1, 1), (1.5, n, 0, 0), (0, n, 0, 1)):
+        level = np.abs(rng.normal(10, 5, period)).astype(np.float32)
+        threshold = np.nextafter(level, np.float32(np.inf)) if above else level
+        got, taken, fired = v.copy(), arriving.copy(), np.packbits(last, bitorder="little")
+        step_kernels.step_vectors(
+            got.ctypes.data, taken.ctypes.data, fired.ctypes.data, n, decay, np.float32(offset), threshold.ctypes.data,
+            period, late, value, np.int32(above), idle, slot(0))
         with np.errstate(under="ignore"):
             want = (decay * v + arriving.astype(np.float32)) + np.float32(offset)
+            reset = value if late == step_kernels.TO_VALUE else want - np.resize(level, n)
+        want = np.where(last, reset, want).astype(np.float32)
         assert got.tobytes() == want.tobytes()
         assert not taken.any()
-        assert np.array_equal(fired, want >= threshold)
+        assert np.array_equal(np.unpackbits(fired, bitorder="little"), want >= np.resize(threshold, n))
 
 
 @pytest.mark.parametrize(("decay", "steps"), [(0.5, 200), (0.93, 1_500)])

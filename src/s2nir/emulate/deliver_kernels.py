@@ -1,7 +1,9 @@
 """Rows of synapses, added to the slots of the ticks in which they act, compiled.
 
-A helper that takes arrays is called with a dozen words each, at the cost of a short row: what is done for every row is
-put in its place by numba, and what takes arrays out of loops is done for eight rows at once.
+A tick's packets are put down by the form of their rows first, so that loops take as many turns for each as for the one
+before it: where a processor foresees that wrongly, it waits as long as a short row takes. Sums of whole numbers hang on
+no order. A helper that takes arrays is called with a dozen words each, at the cost of a short row: what is done for
+every row is put in its place by numba, and what takes arrays out of loops is done for eight rows at once.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ from .vectors import (
     add_one,
     add_rows,
     ask,
+    ask_for,
     bare,
     further,
+    load,
     of,
     take,
     times_1,
@@ -34,6 +38,8 @@ TARGET, LENGTH, LENGTH_AT, DELAY_AT = 0xFFFFFFFF, 0xFFFFFF, 32, 56  # of a block
 RUNS, DOWN_AT, ONE = 0xFFFFFF, 24, 1  # of its fourth word, and that of a single run
 FAR, MOST = 1 << 21, 32  # bytes of rows from which on memory is asked for what comes later; and for how many lines
 LONG = 256  # targets that rows must share to be added in one pass
+FORMS, ROOM = 32, 512  # forms of rows, 0 of all others; packets that are put down by them at once
+PLACE_AT = 32  # of a row's word, where its weights begin; below it is its first target (packed.py)
 
 
 @njit(cache=True, nogil=True)
@@ -85,6 +91,29 @@ def from_zero(blocks: Any, j: int) -> Any:
     return blocks[4 * j] - (blocks[4 * j + 1] & TARGET)
 
 
+@njit(inline="always")
+def add_run(to: int, row: int, length: int, number: Any) -> None:
+    """Add weights of one run to slots, at addresses; number : 1, of a slot's type."""
+    n = 0
+    while n + 32 <= length:
+        add_32(to, row, n, number)
+        n += 32
+    if length & 16:
+        add_16(to, row, n, number)
+        n += 16
+    if length & 8:
+        add_8(to, row, n, number)
+        n += 8
+    if length & 4:
+        add_4(to, row, n, number)
+        n += 4
+    if length & 2:
+        add_2(to, row, n, number)
+        n += 2
+    if length & 1:
+        add_1(to, row, n, number)
+
+
 @njit(inline="never", cache=True, nogil=True)
 def add_block(to: int, row: int, length: int, across: int, down: int, runs: int, number: Any) -> None:
     """Add number * weights of some runs of one length to slots, at addresses, from run to run `across` and `down`.
@@ -92,26 +121,10 @@ def add_block(to: int, row: int, length: int, across: int, down: int, runs: int,
     number : of a slot's type. Nothing but numbers comes in, so that all of it stays in the processor's registers.
     """
     for _ in range(runs):
-        n = 0
         if number == 1:
-            while n + 32 <= length:
-                add_32(to, row, n, number)
-                n += 32
-            if length & 16:
-                add_16(to, row, n, number)
-                n += 16
-            if length & 8:
-                add_8(to, row, n, number)
-                n += 8
-            if length & 4:
-                add_4(to, row, n, number)
-                n += 4
-            if length & 2:
-                add_2(to, row, n, number)
-                n += 2
-            if length & 1:
-                add_1(to, row, n, number)
+            add_run(to, row, length, number)
         else:
+            n = 0
             while n + 8 <= length:
                 times_8(to, row, n, number)
                 n += 8
@@ -119,6 +132,23 @@ def add_block(to: int, row: int, length: int, across: int, down: int, runs: int,
                 times_1(to, row, n, number)
                 n += 1
         to, row = further(to, across, number), row + down
+
+
+@njit(inline="never", cache=True, nogil=True)
+def add_form(
+    words: int, many: int, slot: int, weights: int, length: int, across: int, down: int, runs: int, far: bool, one: Any
+) -> None:
+    """Add the blocks of some packets whose rows have one form, at addresses: of their words, a slot and the weights."""
+    for m in range(many):
+        if far and m + 2 < many:  # ask for the weights of the packet after the next
+            row = weights + (load(words, m + 2, np.int64(0)) >> PLACE_AT)
+            for n in range(0, min(length + (runs - 1) * abs(down), 64 * MOST), 64):
+                ask_for(row + n)
+        row = load(words, m, np.int64(0))
+        to, row = further(slot, row & TARGET, one), weights + (row >> PLACE_AT)
+        for _ in range(runs):
+            add_run(to, row, length, one)
+            to, row = further(to, across, one), row + down
 
 
 @njit(cache=True, nogil=True)
@@ -160,18 +190,12 @@ def several(
 
 
 @njit(cache=True, nogil=True)
-def deliver(
-    start: Any, blocks: Any, weights: Any, bunch: Any, bunches: Any, near: Any, alone: Any, fours: bool, slot: Any,
-    base: Any, source: Any, count: Any, begin: int, end: int,
+def others(
+    start: Any, blocks: Any, weights: Any, bunch: Any, bunches: Any, near: Any, alone: Any, fours: bool, far: bool,
+    slot: Any, base: Any, source: Any, count: Any, end: int,
 ) -> None:
-    """Add the rows of sources `begin` to `end` to the slots of the ticks in which they act.
-
-    `base` is where each delay's slot begins; `fours`, whether any run is long. One call for a tick's packets, with each
-    array of `Packed` by itself.
-    """
-    start, blocks, weights, bunch, slot, base, source, count = bare(
-        (start, blocks, weights, bunch, slot, base, source, count))
-    k, singles, far = begin, bunches.size > 0, weights.size + 8 * blocks.size > FAR
+    """Add the rows of the first `end` sources, of any forms."""
+    k, singles = 0, bunches.size > 0
     while k < end:
         if far and k + 6 < end:  # ask for blocks of the fourth source from here, and for weights of the second
             ask(start, source[k + 6])
@@ -209,3 +233,54 @@ def deliver(
                     for n in range(w, last):
                         add_one(slot, to + take(near, n), take(alone, n) * np.int32(number))
         k += done
+
+
+@njit(cache=True, nogil=True)
+def room() -> tuple[Any, Any]:
+    """Where `deliver` puts packets down by form, a row for the counts of the others, and how many stand there."""
+    return np.empty((FORMS + 1) * ROOM, np.int64), np.zeros(FORMS, np.int64)
+
+
+@njit(inline="always")
+def put_down(held: Any, filled: Any, form: Any, place: Any, source: Any, count: Any, begin: int, end: int) -> None:
+    """Packets `begin` to `end` by the forms of their sources' rows; those of several in one are among the others."""
+    for k in range(begin, end):
+        s = take(source, k)
+        f = np.int64(take(form, s))
+        if take(count, k) != 1:
+            f = np.int64(0)
+        at = take(filled, f)
+        held[f * ROOM + at] = take(place, s) if f else s
+        held[FORMS * ROOM + take(filled, 0)] = take(count, k)
+        filled[f] = at + 1
+
+
+@njit(cache=True, nogil=True)
+def deliver(
+    y: Any, held: Any, slot: Any, base: Any, source: Any, count: Any, begin: int, end: int, more: Any, number: Any,
+    first: int, last: int,
+) -> None:
+    """Add the rows of sources `begin` to `end`, and of `first` to `last` of `more`, to the slots of the ticks in which
+    they act.
+
+    y : Packed; held : of `room()`; base : where each delay's slot begins; count, number : packets of each source
+    """
+    start, blocks, weights, bunch, bunches, near, alone, fours, form, place, forms = bare(y)
+    packets, filled, slot, base, source, count, more, number = bare((*held, slot, base, source, count, more, number))
+    far = weights.size + 8 * blocks.size > FAR
+    while begin < end or first < last:
+        until = min(end, begin + ROOM)
+        put_down(packets, filled, form, place, source, count, begin, until)
+        then = min(last, first + ROOM - (until - begin))
+        put_down(packets, filled, form, place, more, number, first, then)
+        begin, first = until, then
+        for f in range(1, forms.shape[0]):
+            many = filled[f]
+            if many:
+                filled[f] = 0
+                add_form(where(packets, f * ROOM), many, where(slot, take(base, forms[f, 0])), where(weights, 0),
+                         forms[f, 1], forms[f, 2], forms[f, 3], forms[f, 4], far, of(slot, 1))
+        if filled[0]:
+            others(start, blocks, weights, bunch, bunches, near, alone, fours, far, slot, base, packets,
+                   packets[FORMS * ROOM :], filled[0])
+            filled[0] = 0

@@ -144,7 +144,7 @@ def _groups(image: MachineImage, ready: Program) -> tuple[Any, NDArray[np.bool_]
 
     return Groups(
         first[:-1].copy(), first[1:].copy(), of(g.kind, kernels.INPUT),
-        *(of(c, 0) for c in (g.onset, g.left, g.alike, g.holds, g.decay, g.offset, g.threshold))), inputs
+        *(of(c, 0) for c in (g.onset, g.left, g.holds, g.same, g.period, g.still))), inputs
 
 
 def _draws(ready: Program) -> tuple[NDArray[np.int64], NDArray[np.int64], Draws]:

@@ -15,14 +15,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .deliver_kernels import deliver
+from .deliver_kernels import deliver, room
 from .draw_kernels import LANES, draw
 from .draws import Draws
-from .kernels import collect, late_float, relay, reset, step_fixed, step_float
+from .kernels import AT_ONCE, collect, relay, remember, reset
 from .memory import Groups as Groups
-from .vectors import FLAGS
+from .step_kernels import late_float, planned, step_fixed, step_float, step_planned
 
-BESIDE = "a280bcbd12751098"  # digest of kernels.py: numba's cache sees edits of this file alone
+BESIDE = "a24e0ab41767f4e4"  # digest of kernels.py: numba's cache sees edits of this file alone
 INPUT = -1  # a kind of group beside those of kernels.py
 DROP, OVERWRITE, STALL = 0, 1, 2
 SIZE, FREE, LEFT, KEPT, LOGGED, END, EVENTS = 0, 1, 2, 3, 4, 5, 6  # counters
@@ -298,11 +298,10 @@ def arrive(net: Any, rules: Any, w: Any, pool: Any, tally: Any, n: Any, core: in
 
 @njit(cache=True, nogil=True)
 def take(
-    service: Any, rules: Any, w: Any, pool: Any, tally: Any, n: Any, y: Any, slot: Any, base: Any, some: Any, ones: Any,
-    core: int, now: int, tick: int,
+    service: Any, rules: Any, w: Any, pool: Any, tally: Any, n: Any, y: Any, slot: Any, base: Any, held: Any, some: Any,
+    ones: Any, core: int, now: int, tick: int,
 ) -> int:
     """A core takes what its FIFO holds at the beginning of a tick; returns what that takes."""
-    start, blocks, weights, bunch, bunches, near, alone, fours = y
     here, node, c = 0, w.head[core], tally.core[core]
     while node >= 0 and pool.time[node] < now:
         here, node = here + 1, pool.next[node]
@@ -327,9 +326,9 @@ def take(
         c[EARLY] += tick < sent + 1
         note(tally, n, now, TAKEN, core, pair)
         if m == CHUNK:
-            deliver(start, blocks, weights, bunch, bunches, near, alone, fours, slot, base, some, ones, 0, m)
+            deliver(y, held, slot, base, some, ones, 0, m, some, ones, 0, 0)
             m = 0
-    deliver(start, blocks, weights, bunch, bunches, near, alone, fours, slot, base, some, ones, 0, m)
+    deliver(y, held, slot, base, some, ones, 0, m, some, ones, 0, 0)
     c[DELIVERED] += high - low
     c[DROPPED] += here - (high - low)
     c[FILL] = max(c[FILL], high - low)
@@ -339,20 +338,21 @@ def take(
 
 @njit(cache=True, nogil=True)
 def update(
-    x: Any, p: Any, d: Any, s: Any, out: Any, fixed: Any, w: Any, n: Any, words: Any, size: int, slots: int, noise: int,
-    core: int, tick: int,
+    x: Any, p: Any, d: Any, s: Any, out: Any, fixed: Any, w: Any, n: Any, words: Any, plan: Any, reals: Any, bits: Any,
+    listing: Any, size: int, slots: int, noise: int, core: int, tick: int,
 ) -> Any:
     """A tick of a core's neurons; returns where its packets end in `fired`, which begin at its first neuron."""
     g, at = x.groups, tick % slots * size
     a, b = g.first[core], g.end[core]
     c, o = slice(core, core + 1), x.drive[core]
-    mine = Groups(g.first[c], g.end[c], g.kind[c], g.onset[c], g.left[c], g.alike[c], g.holds[c], g.decay[c],
-                  g.offset[c], g.threshold[c])
+    mine = Groups(g.first[c], g.end[c], g.kind[c], g.onset[c], g.left[c], g.holds[c], g.same[c], g.period[c],
+                  g.still[c])
     if o >= 0:
         one = Draws(d.seed[o : o + 1], d.onset[o : o + 1], x.block[core : core + 2], d.block, d.place, d.weight, d.law,
                     d.begin[o : o + 1], d.guide[o : o + 1])
         draw(one, s.slot[at : at + size], tick, 0, noise, words)
     if fixed is None:
+        step_planned(plan, reals, s.slot, tick, at, core, core + 1)
         step_float(p, mine, s, tick, at)
         late_float(p, s, Fired(w.fired), a, a + w.size[core], a, b)
     else:
@@ -360,8 +360,9 @@ def update(
     if out.compared.shape[0]:
         for k in range(x.watched[core], x.watched[core + 1]):
             out.compared[tick, x.column[k]] = s.v[out.watch[x.column[k]]]
-    low = a // FLAGS * FLAGS
-    found = a + collect(s.fired[low : (b + FLAGS - 1) // FLAGS * FLAGS], w.fired[a:], low)
+    found = collect(plan, s.fired, bits, listing, core, core + 1)
+    w.fired[a : a + found] = listing[:found]
+    found += a
     reset(p, s, fixed, w.fired, a, found)
     w.number[a:found] = 1
     found += relay(mine, s, at, w.fired[found:], w.number[found:])
@@ -389,15 +390,15 @@ def send(w: Any, pool: Any, n: Any, to: int, source: int, number: int, when: int
 @njit(cache=True, nogil=True)
 def work(
     net: Any, service: Any, rules: Any, x: Any, p: Any, y: Any, d: Any, s: Any, given: Any, out: Any, fixed: Any,
-    w: Any, pool: Any, tally: Any, n: Any, words: Any, base: Any, some: Any, ones: Any, size: int, slots: int,
-    noise: int, core: int, now: int,
+    w: Any, pool: Any, tally: Any, n: Any, words: Any, plan: Any, reals: Any, bits: Any, listing: Any, base: Any,
+    held: Any, some: Any, ones: Any, size: int, slots: int, noise: int, core: int, now: int,
 ) -> None:
     """A tick of a core: take, add, step, send. Behind the last one, only what came in it is taken."""
     tick, c, to, away = w.own[core], tally.core[core], net.at.size + core, net.out_of[core]
     w.own[core] = tick + 1
     for wait in range(slots):
         base[wait] = (tick + wait) % slots * size
-    takes = take(service, rules, w, pool, tally, n, y, s.slot, base, some, ones, core, now, tick)
+    takes = take(service, rules, w, pool, tally, n, y, s.slot, base, held, some, ones, core, now, tick)
     if tick == rules.ticks:
         return
     note(tally, n, now, TICK, core, tick)
@@ -408,7 +409,9 @@ def work(
         for k in range(given.start[row], given.start[row + 1]):
             end = send(w, pool, n, to, given.source[k], given.number[k], end + away, service.send[core], tick) - away
     else:
-        found, each = update(x, p, d, s, out, fixed, w, n, words, size, slots, noise, core, tick), service.neuron[core]
+        each = service.neuron[core]
+        found = update(
+            x, p, d, s, out, fixed, w, n, words, plan, reals, bits, listing, size, slots, noise, core, tick)
         for k in range(a, found):
             source = w.fired[k]
             send(w, pool, n, to, source, w.number[k], end + each * (source - a + 1) + away, 0, tick)
@@ -430,6 +433,10 @@ def run_events(
 ) -> bool:
     """Events until none is left; False where there are not `need` places in the pool, the output or the log."""
     words, base = np.empty((4, LANES), np.uint32), np.empty(slots, np.int64)
+    held, listing = room(), np.empty((x.groups.end - x.groups.first).max() + AT_ONCE, np.int32)
+    plan, reals, bits = planned(p, x.groups, s)
+    for c in range(x.groups.first.size):
+        remember(plan[c : c + 1], bits, w.fired, x.groups.first[c], x.groups.first[c] + w.size[c])
     some, ones = np.empty(CHUNK, np.int64), np.ones(CHUNK, np.int64)
     cores, links = net.at.size, net.across.size
     logged = tally.log.shape[0] > 0
@@ -440,8 +447,8 @@ def run_events(
         when, item = pop(w, n)
         n[EVENTS] += 1
         if item < cores:
-            work(net, service, rules, x, p, y, d, s, given, out, fixed, w, pool, tally, n, words, base, some, ones,
-                 size, slots, noise, item, when)
+            work(net, service, rules, x, p, y, d, s, given, out, fixed, w, pool, tally, n, words, plan, reals, bits,
+                 listing, base, held, some, ones, size, slots, noise, item, when)
         elif item < 2 * cores + links:
             what, hop, sent = first(w, pool, n, item)
             if w.head[item] >= 0:

@@ -1,10 +1,8 @@
 """The loops of the emulator, compiled; arrays in, arrays out, and nothing but arithmetic.
 
 Each operation rounds by itself: numba contracts no multiply-add without fastmath. docs/arithmetic.md is the order of
-the operations; `reference.py` is the oracle. Loops stay short and take few arrays, so that LLVM's checks for overlap
-stay few, and take slices, because an index that could be below zero keeps a loop scalar (0.6 against 0.1 ns a neuron);
-lengths come at run time, because a constant trip count is unrolled and slower. What is most of the work, the rows of
-synapses (deliver_kernels.py) and the steps of plain neurons, is written as vectors (vectors.py).
+the operations; `reference.py` is the oracle. What is most of the work stands in files of its own: rows of synapses
+(deliver_kernels.py), steps of neurons (step_kernels.py), draws (draw_kernels.py).
 """
 
 from __future__ import annotations
@@ -15,16 +13,32 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .deliver_kernels import deliver
+from .deliver_kernels import deliver, room
 from .draw_kernels import LANES, draw
-from .vectors import FLAGS, WIDTH, bare, flags, membranes, trailing_zeros, wait
+from .step_kernels import (
+    END,
+    FIRST,
+    KIND,
+    LATE,
+    RELAY,
+    RESET,
+    RESETS,
+    SUBTRACT,
+    TO_VALUE,
+    VECTORS,
+    WORD,
+    hold,
+    late_float,
+    needed,
+    planned,
+    step_fixed,
+    step_float,
+    step_planned,
+)
+from .vectors import FLAGS, bare, flags, ones, put, take, trailing_zeros, wait
 
-BESIDE = "f74c55454db6e2ae"  # digest of the files whose helpers are called: numba's cache sees edits of this file alone
-RELAY, FAST, FAST_CURRENT = 0, 1, 2
-SPIKING, RESETS, LATE, CURRENT_BASED = 1, 6, 8, 32
-SUBTRACT, TO_VALUE = 2, 4
-THRESHOLD = 2  # of Groups.alike: the threshold too
-INT32_MAX, INT32_MIN = 2147483647, -2147483648
+BESIDE = "417207751e71f0ef"  # digest of the files whose helpers are called: numba's cache sees edits of this file alone
+AT_ONCE = 4  # neurons that fired of a word, which are listed whether there are so many or not
 
 
 class State(NamedTuple):
@@ -61,213 +75,49 @@ class Output(NamedTuple):
     compared: NDArray[Any]
 
 
-@njit(inline="never", cache=True, nogil=True)
-def step_fast(v: Any, decay: Any, slot: Any, offset: Any, threshold: Any, fired: Any) -> None:
-    for n in range(v.size):
-        x = decay[n] * v[n]
-        x = x + np.float32(slot[n])
-        x = x + offset[n]
-        slot[n] = 0
-        v[n] = x
-        fired[n] = x >= threshold[n]
-
-
-@njit(inline="never", cache=True, nogil=True)
-def step_vectors(v: Any, decay: Any, slot: Any, offset: Any, threshold: Any, fired: Any, still: bool) -> None:
-    """As `step_fast`, of whole vectors; decay, offset and threshold are arrays or what neurons share."""
-    for n in range(0, v.size, WIDTH):
-        membranes(v, slot, fired, n, decay, offset, threshold, still)
-
-
-@njit(inline="never", cache=True, nogil=True)
-def step_held(v: Any, decay: Any, arriving: Any, offset: Any, threshold: Any, fired: Any, held: Any) -> None:
-    """As `step_fast` and `step_current`, of neurons with a refractory time; `reset` begins it."""
-    for n in range(v.size):
-        x = decay[n] * v[n]
-        x = x + np.float32(arriving[n])
-        x = x + offset[n]
-        h = held[n]
-        v[n] = v[n] if h > 0 else x
-        fired[n] = (x >= threshold[n]) & (h <= 0)
-        held[n] = h - (h > 0)
-
-
-@njit(inline="never", cache=True, nogil=True)
-def step_synapses(i: Any, syn_decay: Any, slot: Any, bias: Any) -> None:
-    for n in range(i.size):
-        x = syn_decay[n] * i[n]
-        x = x + np.float32(slot[n])
-        i[n] = x + bias[n]
-        slot[n] = 0
-
-
-@njit(inline="never", cache=True, nogil=True)
-def step_current(v: Any, decay: Any, i: Any, offset: Any, threshold: Any, fired: Any) -> None:
-    for n in range(v.size):
-        x = decay[n] * v[n]
-        x = x + i[n]
-        x = x + offset[n]
-        v[n] = x
-        fired[n] = x >= threshold[n]
-
-
-@njit(inline="never", cache=True, nogil=True)
-def generic_float(p: Any, s: Any, at: int, first: int, end: int) -> None:
-    """Any neuron: late reset, refractory time, silent ones."""
-    for n in range(first, end):
-        flags = p.flags[n]
-        arriving = np.float32(s.slot[at + n])
-        s.slot[at + n] = 0
-        if flags & CURRENT_BASED:
-            i = p.syn_decay[n] * s.i[n]
-            i = i + arriving
-            i = i + p.bias[n]
-            s.i[n] = i
-            arriving = i
-        held = s.held[n] > 0
-        v = s.v[n]
-        if not held:
-            v = p.decay[n] * v
-            v = v + arriving
-            v = v + p.offset[n]
-        if flags & LATE and s.last[n]:
-            if flags & RESETS == SUBTRACT:
-                v = v - p.subtract[n]
-            elif flags & RESETS == TO_VALUE:
-                v = p.v_reset[n]
-        fire = flags & SPIKING and not held and v >= p.threshold[n]
-        s.v[n] = v
-        s.fired[n] = fire
-        s.last[n] = fire
-        if held:
-            s.held[n] -= 1
-        elif fire:
-            s.held[n] = flags >> 8
+@njit(inline="always")
+def listed(source: Any, found: Any, first: int, word: Any) -> Any:
+    """Write the neurons of the bits of a word; returns where the next one comes. The room is `AT_ONCE` longer."""
+    many = ones(word)
+    for k in range(AT_ONCE):  # without a look at how many, which no processor foresees
+        put(source, found + k, first + trailing_zeros(word))
+        word &= word - np.uint64(1)
+    k = found + AT_ONCE
+    while word:
+        put(source, k, first + trailing_zeros(word))
+        word &= word - np.uint64(1)
+        k += 1
+    return found + many
 
 
 @njit(cache=True, nogil=True)
-def step_float(p: Any, g: Any, s: Any, tick: int, at: int) -> None:
-    for k in range(g.first.size):
-        a, b = g.first[k], g.end[k]
-        slot = s.slot[at + a : at + b]
-        if g.kind[k] == RELAY:
-            continue
-        if tick < g.onset[k]:
-            slot[:] = 0
-        elif g.kind[k] == FAST and g.holds[k]:
-            step_held(s.v[a:b], p.decay[a:b], slot, p.offset[a:b], p.threshold[a:b], s.fired[a:b], s.held[a:b])
-            slot[:] = 0
-        elif g.kind[k] == FAST:
-            if g.alike[k] and 0 <= p.decay[a] <= 1:
-                end = a + (b - a) // WIDTH * WIDTH
-                v, fired, decay, offset, level = s.v[a:end], s.fired[a:end], p.decay[a], p.offset[a], p.threshold[a]
-                if g.alike[k] == THRESHOLD:
-                    step_vectors(v, decay, slot, offset, level, fired, offset == 0 and level > 0)
-                else:
-                    step_vectors(v, decay, slot, offset, p.threshold[a:end], fired, False)
-                a, slot = end, slot[end - a :]
-            step_fast(s.v[a:b], p.decay[a:b], slot, p.offset[a:b], p.threshold[a:b], s.fired[a:b])
-        elif g.kind[k] == FAST_CURRENT:
-            step_synapses(s.i[a:b], p.syn_decay[a:b], slot, p.bias[a:b])
-            if g.holds[k]:
-                step_held(s.v[a:b], p.decay[a:b], s.i[a:b], p.offset[a:b], p.threshold[a:b], s.fired[a:b], s.held[a:b])
-            else:
-                step_current(s.v[a:b], p.decay[a:b], s.i[a:b], p.offset[a:b], p.threshold[a:b], s.fired[a:b])
-        else:
-            generic_float(p, s, at, a, b)
-
-
-@njit(cache=True, nogil=True)
-def late_float(p: Any, s: Any, out: Any, begin: int, end: int, lo: int, hi: int) -> None:
-    """Late resets of fast neurons lo..hi, ahead of the comparison; `begin` to `end` of `out` is what was sent last."""
-    for k in range(begin, end):
-        n = out.source[k]
-        if lo <= n < hi and p.late[n]:
-            if p.flags[n] & RESETS == SUBTRACT:
-                s.v[n] = s.v[n] - p.subtract[n]
-            elif p.flags[n] & RESETS == TO_VALUE:
-                s.v[n] = p.v_reset[n]
-            s.fired[n] = s.v[n] >= p.threshold[n]
-
-
-@njit(cache=True, nogil=True)
-def multiply_decay(state: Any, decay: Any) -> Any:
-    """state * decay / 2**31, rounded half to even."""
-    product = state * decay
-    down = product >> 31
-    rest = product - (down << 31)
-    half = 1 << 30
-    if rest > half or (rest == half and down & 1):
-        down += 1
-    return down
-
-
-@njit(cache=True, nogil=True)
-def hold(value: Any, saturated: Any, n: int) -> Any:
-    """A value within int32; counts where it was not."""
-    if value > INT32_MAX:
-        saturated[n] += 1
-        return INT32_MAX
-    if value < INT32_MIN:
-        saturated[n] += 1
-        return INT32_MIN
-    return value
-
-
-@njit(cache=True, nogil=True)
-def step_fixed(p: Any, g: Any, s: Any, tick: int, at: int) -> None:
-    for k in range(g.first.size):
-        first, end = g.first[k], g.end[k]
-        if g.kind[k] == RELAY:
-            continue
-        if tick < g.onset[k]:
-            s.slot[at + first : at + end] = 0
-            continue
-        left = g.left[k]
-        for n in range(first, end):
-            flags = p.flags[n]
-            arriving = hold(np.int64(s.slot[at + n]) << left, s.saturated, n)
-            s.slot[at + n] = 0
-            if flags & CURRENT_BASED:
-                i = multiply_decay(np.int64(s.i[n]), p.syn_decay[n])
-                i = hold(i + arriving, s.saturated, n)
-                i = hold(i + p.bias[n], s.saturated, n)
-                s.i[n] = i
-                arriving = i
-            held = s.held[n] > 0
-            v = np.int64(s.v[n])
-            if not held:
-                v = multiply_decay(v, p.decay[n])
-                v = hold(v + arriving, s.saturated, n)
-                v = hold(v + p.offset[n], s.saturated, n)
-            if flags & LATE and s.last[n]:
-                if flags & RESETS == SUBTRACT:
-                    v = hold(v - p.subtract[n], s.saturated, n)
-                elif flags & RESETS == TO_VALUE:
-                    v = p.v_reset[n]
-            fire = flags & SPIKING and not held and v >= p.threshold[n]
-            s.v[n] = v
-            s.fired[n] = fire
-            s.last[n] = fire
-            if held:
-                s.held[n] -= 1
-            elif fire:
-                s.held[n] = flags >> 8
-
-
-@njit(cache=True, nogil=True)
-def collect(fired: Any, source: Any, lo: int) -> int:
-    """The neurons from `lo` on that fired, in order, and clear their flags; `fired` is whole vectors of them."""
+def collect(plan: Any, fired: Any, bits: Any, source: Any, begin: int, end: int) -> int:
+    """The neurons of groups `begin` to `end` that fired, in order."""
     found = 0
-    for at in range(0, fired.size, FLAGS):
-        word = flags(fired, at)
-        if word:
-            fired[at : at + FLAGS] = 0
-        while word:
-            source[found] = lo + at + trailing_zeros(word)
-            found += 1
-            word &= word - np.uint64(1)
+    for k in range(begin, end):
+        a, b, at = plan[k, FIRST], plan[k, END], plan[k, WORD]
+        if plan[k, KIND] == VECTORS:
+            for n in range(a, b, FLAGS):
+                found = listed(source, found, n, take(bits, at))
+                at += 1
+        elif plan[k, KIND] != RELAY:
+            for n in range(a, b, FLAGS):
+                word = flags(fired, n)
+                if n + FLAGS > b:  # what comes behind is of others
+                    word &= (np.uint64(1) << np.uint64(b - n)) - np.uint64(1)
+                found = listed(source, found, n, word)
     return found
+
+
+@njit(cache=True, nogil=True)
+def remember(plan: Any, bits: Any, source: Any, begin: int, end: int) -> None:
+    """Set the bits of a tick from the neurons that fired in it."""
+    for k in range(plan.shape[0]):
+        if plan[k, KIND] == VECTORS and plan[k, RESET]:
+            for m in range(begin, end):
+                n = source[m] - plan[k, FIRST]
+                if 0 <= n < plan[k, END] - plan[k, FIRST]:
+                    bits[plan[k, WORD] + n // FLAGS] |= np.uint64(1) << np.uint64(n % FLAGS)
 
 
 @njit(cache=True, nogil=True)
@@ -334,7 +184,7 @@ def packets(counts: Any, index: Any) -> tuple[Any, Any, Any]:
 def send(out: Any, part: Any, tick: int, kept: int, spikes: int, relayed: int) -> int:
     """Write what a part sent to the output: all spikes in the order of their neurons, then all relayed packets.
 
-    Returns what is kept then. Parts meet to learn how much the others have.
+    Returns what is kept then. Parts meet to learn how much the others have; one alone has its spikes there already.
     """
     before, total, passed, all_passed = 0, spikes, 0, relayed
     if part.many > 1:
@@ -347,10 +197,9 @@ def send(out: Any, part: Any, tick: int, kept: int, spikes: int, relayed: int) -
                 before, passed = total, all_passed
             total += part.meet[row + 2 * k]
             all_passed += part.meet[row + 2 * k + 1]
-    for k in range(spikes):
-        out.tick[kept + before + k] = tick
-        out.source[kept + before + k] = part.fired[k]
-        out.number[kept + before + k] = 1
+        out.source[kept + before : kept + before + spikes] = part.fired[:spikes]
+    out.tick[kept + before : kept + before + spikes] = tick
+    out.number[kept + before : kept + before + spikes] = 1
     for k in range(relayed):
         out.tick[kept + total + passed + k] = tick
         out.source[kept + total + passed + k] = part.source[k]
@@ -368,17 +217,19 @@ def run_ticks(
     `fixed` is None for float32, so that each format compiles without the other's branch; `ahead` and `noise` are what
     Poisson drives count steps and draws from; `part` says which neurons are run (parts.py), and g, y, d are theirs.
     """
-    p, g, y, d, s, given, out, part = bare((p, g, y, d, s, given, out, part))
+    p, g, d, s, given, out, part = bare((p, g, d, s, given, out, part))
     words, drives = np.empty((4, LANES), np.uint32), d.onset.size
-    base, slot = np.empty(slots, np.int64), s.slot
-    start, blocks, weights, bunch, bunches, near, alone, fours = y
+    base, slot, held = np.empty(slots, np.int64), s.slot, room()
+    plan, reals, bits = planned(p, g, s)
     sent, number, comes, many, watch = out.source, out.number, given.source, given.number, part.watch
-    fired = s.fired[part.lo : part.lo + (part.hi - part.lo + FLAGS - 1) // FLAGS * FLAGS]
+    need, groups = size + AT_ONCE, g.first.size
+    steps, late, at_once = needed(p, g)
     begin = kept  # of the spikes of the tick before
     while begin > 0 and out.tick[begin - 1] == tick - 1:
         begin -= 1
+    remember(plan, bits, sent, begin, kept)
     while tick < ticks:
-        if kept + size > out.tick.size:
+        if kept + need > out.tick.size:
             break
         at = tick % slots * size
         for delayed in range(slots):
@@ -386,23 +237,26 @@ def run_ticks(
         if drives:
             draw(d, slot[at : at + size], tick, ahead, noise, words)
         if fixed is None:
-            step_float(p, g, s, tick, at)
-            late_float(p, s, out, begin, kept, part.lo, part.hi)
+            step_planned(plan, reals, slot, tick, at, 0, groups)
+            if steps:
+                step_float(p, g, s, tick, at)
+            if late:
+                late_float(p, s, out, begin, kept, part.lo, part.hi)
         else:
             step_fixed(p, g, s, tick, at)
         if out.compared.shape[0]:
             for k in watch:
                 out.compared[tick, k] = s.v[out.watch[k]]
-        spikes = collect(fired, part.fired, part.lo)
-        reset(p, s, fixed, part.fired, 0, spikes)
+        listing = part.fired if part.many > 1 else sent[kept:]
+        spikes = collect(plan, s.fired, bits, listing, 0, groups)
+        if at_once:
+            reset(p, s, fixed, listing, 0, spikes)
         relayed = relay(g, s, at, part.source, part.number)
         begin, kept = kept, send(out, part, tick, kept, spikes, relayed)
         for k in watch:
             out.v[tick, k] = s.v[out.watch[k]]
         if part.many > 1:
             wait(part.meet, part.many)
-        deliver(start, blocks, weights, bunch, bunches, near, alone, fours, slot, base, sent, number, begin, kept)
-        deliver(start, blocks, weights, bunch, bunches, near, alone, fours, slot, base, comes, many, given.start[tick],
-                given.start[tick + 1])
+        deliver(y, held, slot, base, sent, number, begin, kept, comes, many, given.start[tick], given.start[tick + 1])
         tick += 1
     return tick, kept

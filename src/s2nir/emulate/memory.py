@@ -24,7 +24,9 @@ from .draws import Draws, draws
 from .routes import Arrivals, Reach, routes
 from .segments import Synapses, synapses
 
-RELAY, FAST, FAST_CURRENT, GENERIC = 0, 1, 2, 3
+RELAY, FAST, FAST_CURRENT, GENERIC, VECTORS = 0, 1, 2, 3, 4
+TO_VALUE = 4  # of a neuron's flags: reset to a value
+LANES, PERIOD = 16, 1024  # neurons of a vector; thresholds repeat after so many at most, if at all
 
 
 class Neurons(NamedTuple):
@@ -42,20 +44,23 @@ class Neurons(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """Runs of neurons that are stepped alike: first, end, kind, tick of the first step, left shift of a slot, whether
-    they share their decay and offset (1) and their threshold too (2), whether they have a refractory time, and the
-    words that they share."""
+    """Runs of neurons that are stepped alike.
+
+    first, end : int64; kind; onset : tick of the first step; left : shift of a slot; holds : whether they have a
+    refractory time; same : number of what they share
+    period : where the kind is VECTORS, from where on thresholds repeat those of the first neurons, a multiple of 16
+    still : whether nothing comes of membranes and slots that are 0
+    """
 
     first: NDArray[np.int64]
     end: NDArray[np.int64]
     kind: NDArray[np.int64]
     onset: NDArray[np.int64]
     left: NDArray[np.int64]
-    alike: NDArray[np.int64]
     holds: NDArray[np.int64]
-    decay: NDArray[np.int64]
-    offset: NDArray[np.int64]
-    threshold: NDArray[np.int64]
+    same: NDArray[np.int64]
+    period: NDArray[np.int64]
+    still: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -125,9 +130,11 @@ class Program:
         place = np.empty_like(number)
         place[number] = np.arange(self.size)
         groups = _groups(self.directory, self.cores, self.parts, self.first, number)
+        neurons = Neurons._make(column[number] for column in self.neurons)
         return replace(
-            self, place=place, neurons=Neurons._make(column[number] for column in self.neurons), groups=groups,
-            steady=_steady(groups), draws=self.draws._replace(place=place[self.draws.place].astype(np.int32)),
+            self, place=place, neurons=neurons, groups=_periods(groups, neurons),
+            steady=_periods(_steady(groups), neurons),
+            draws=self.draws._replace(place=place[self.draws.place].astype(np.int32)),
         )
 
 
@@ -145,14 +152,15 @@ def decode(image: MachineImage) -> Program:
     reach, arrivals = routes(image, parts, first)
     rising = np.arange(first[-1])
     groups = _groups(image.directory, image.cores, parts, first, rising)
+    neurons = _neurons(image, parts, first, groups)
     return Program(
         arithmetic=image.arithmetic,
         first=first,
         slots=max((r.descriptor.ring for r in parts), default=1),
         place=rising,
-        neurons=_neurons(image, parts, first, groups),
-        groups=groups,
-        steady=_steady(groups),
+        neurons=neurons,
+        groups=_periods(groups, neurons),
+        steady=_periods(_steady(groups), neurons),
         draws=draws(parts, first),
         reach=reach,
         index=_index(image, parts, first),
@@ -265,46 +273,75 @@ def _groups(
     """
     label = np.full(len(cores), -1, np.int64)
     known: list[tuple[int, ...]] = []
+    classes: list[tuple[Any, ...]] = []
     for p in directory:
         mine = [i for i in p.cores if cores[i].application != "spike_list"]
         structs = [parts[i].neurons for i in mine if cores[i].application != "relay"]
-        kind, *shared = _alike(structs)
-        both = int(min(shared[:2]) >= 0)
+        fixed = any(parts[i].descriptor.fixed for i in mine)
+        kind, shared = _alike(structs, fixed)
+        own = p.name if kind == VECTORS and shared[2] < 0 else ""  # thresholds of its own do not repeat another's
         for i in mine:
             left = 15 - parts[i].descriptor.shift if parts[i].descriptor.fixed else 0
             holds = int(kind != RELAY and parts[i].neurons[0, 5] >> 8 > 0)
-            row = (kind, parts[i].descriptor.onset, left, both + (both and shared[2] >= 0), holds, *shared)
-            if row not in known:
-                known.append(row)
+            same = (kind, left, holds, *shared, own)
+            classes += [same] if same not in classes else []
+            row = (kind, parts[i].descriptor.onset, left, holds, classes.index(same))
+            known += [row] if row not in known else []
             label[i] = known.index(row)
     of = np.repeat(label, np.diff(first))[number]
     begin = np.flatnonzero(np.concatenate([[True], of[1:] != of[:-1]])[: of.size])
     end, of = np.append(begin[1:], of.size), of[begin]
-    table = np.array(known, np.int64).reshape(-1, 8)[of[of >= 0]]
-    return Groups(begin[of >= 0], end[of >= 0], *(np.ascontiguousarray(table[:, c]) for c in range(8)))
+    table = np.array(known, np.int64).reshape(-1, 5)[of[of >= 0]]
+    return _columns(np.column_stack([begin[of >= 0], end[of >= 0], table]))
 
 
-def _alike(structs: list[NDArray[np.uint32]]) -> tuple[int, int, int, int]:
-    """Kind of the neurons of some cores, and the words of decay, offset and threshold that all share, -1 where they
-    differ."""
+def _columns(table: NDArray[np.int64]) -> Groups:
+    """Groups of rows from `first` to `same`."""
+    none = np.zeros(len(table), np.int64)
+    return Groups(*[*(np.ascontiguousarray(c) for c in table.T), none, none])
+
+
+def _alike(structs: list[NDArray[np.uint32]], fixed: bool) -> tuple[int, tuple[int, ...]]:
+    """Kind of the neurons of some cores, and the words of decay, offset, threshold and reset value that all share, -1
+    where they differ."""
     if not structs:
-        return RELAY, -1, -1, -1
-    columns = [5, 1, 2, 0]
+        return RELAY, (-1,) * 4
+    columns = [5, 1, 2, 0, 4]
     words = np.concatenate([s[:1] if (s[:, columns] == s[0, columns]).all() else s for s in structs])[:, columns]
-    decay, offset, threshold = (int(words[0, c]) if (words[:, c] == words[0, c]).all() else -1 for c in (1, 2, 3))
-    return _kind(words[:, 0]), decay, offset, threshold
+    shared = tuple(int(words[0, c]) if (words[:, c] == words[0, c]).all() else -1 for c in range(1, 5))
+    kind, flags = _kind(words[:, 0]), int(words[0, 0])
+    if kind == FAST and flags & 1 and flags >> 8 == 0 and min(shared[:2]) >= 0 and not fixed:
+        decay, threshold = (np.ascontiguousarray(words[:, c]).view(np.float32) for c in (1, 3))
+        if 0 <= decay[0] <= 1 and (threshold >= 0).all() and (shared[3] >= 0 or not flags & TO_VALUE):
+            kind = VECTORS
+    return kind, shared
 
 
 def _steady(g: Groups) -> Groups:
     """Groups that differ in nothing but the tick of their first step, and follow each other, as one."""
     kept: list[list[int]] = []
-    for row in np.stack(g, axis=1).tolist():
-        if kept and kept[-1][1] == row[0] and kept[-1][2] == row[2] and kept[-1][4:] == row[4:]:
+    for row in np.stack(g[:7], axis=1).tolist():
+        if kept and kept[-1][1] == row[0] and kept[-1][6] == row[6]:
             kept[-1][1], kept[-1][3] = row[1], max(kept[-1][3], row[3])
         else:
             kept.append(row)
-    table = np.array(kept, np.int64).reshape(-1, 10)
-    return Groups(*(np.ascontiguousarray(table[:, c]) for c in range(10)))
+    return _columns(np.array(kept, np.int64).reshape(-1, 7))
+
+
+def _periods(g: Groups, neurons: Neurons) -> Groups:
+    """The same with what is known of the thresholds of vectors."""
+    period, still = np.zeros_like(g.first), np.zeros_like(g.first)
+    for k in np.flatnonzero(g.kind == VECTORS):
+        level = neurons.threshold[g.first[k] : g.end[k]]
+        still[k] = neurons.offset[g.first[k]] == 0 and (level > 0).all()
+        period[k] = next((n for n in range(LANES, min(level.size, PERIOD) + 1, LANES) if _repeats(level, n)),
+                         -(-level.size // LANES) * LANES)
+    return g._replace(period=period, still=still)
+
+
+def _repeats(values: NDArray[Any], after: int) -> bool:
+    return np.array_equal(values[after : after + PERIOD], values[: values.size - after][:PERIOD]) and (
+        np.array_equal(values[after:], values[: values.size - after]))
 
 
 def _kind(flags: NDArray[np.uint32]) -> int:

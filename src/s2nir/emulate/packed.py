@@ -24,6 +24,9 @@ class Packed(NamedTuple):
     bunch, bunches : bunches of each source, two words each: place of its synapses; the target they count from, how
         many, delay
     near, alone : uint16 and int8, target and weight of each synapse of a bunch
+    form, place : of each source that has one block at most, and nothing else, the form of its row and a word of where
+        its first weight and its first target are; form 0 where that is not so
+    forms : delay, length, targets to the next run, weights to the next, and how many runs, of each form
     """
 
     start: NDArray[np.int64]
@@ -34,6 +37,9 @@ class Packed(NamedTuple):
     near: NDArray[np.uint16]
     alone: NDArray[np.int8]
     fours: bool
+    form: NDArray[np.uint8]
+    place: NDArray[np.int64]
+    forms: NDArray[np.int64]
 
 
 def pack(y: Synapses) -> Packed:
@@ -52,4 +58,30 @@ def pack(y: Synapses) -> Packed:
     bunch = np.cumsum(bunch)
     found, near = np.empty(2 * int(bunch[-1]), np.int64), np.empty(y.one_target.size, np.uint16)
     row_kernels.bunches(y.one, y.one_target, y.one_delay, bunch.copy(), found, near, True)
-    return Packed(start, blocks, y.weights, bunch, found, near, y.one_weight, y.fours)
+    return Packed(start, blocks, y.weights, bunch, found, near, y.one_weight, y.fours, *_forms(start, blocks, bunch))
+
+
+def _forms(
+    start: NDArray[np.int64], blocks: NDArray[np.int64], bunch: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """The forms that most sources have. Long rows are not among them: several are added in one pass."""
+    from .deliver_kernels import DELAY_AT, DOWN_AT, FORMS, LENGTH, LENGTH_AT, LONG, ONE, PLACE_AT, RUNS, TARGET
+
+    form, place = np.zeros(start.size - 1, np.uint8), np.zeros(start.size - 1, np.int64)
+    source = np.flatnonzero((np.diff(start) <= 1) & (np.diff(bunch) == 0))
+    weight, second, across, fourth = np.where(
+        start[source] < start[source + 1], np.append(blocks, [0] * 4).reshape(-1, 4)[start[source]].T, 0)
+    length = second >> LENGTH_AT & LENGTH
+    some = (weight < 1 << 63 - PLACE_AT) & ((length < LONG) | (fourth != ONE))
+    place[source] = weight << PLACE_AT | second & TARGET
+    source = source[some]
+    columns = [c[some] for c in (second >> DELAY_AT & 255, length, across, fourth >> DOWN_AT, fourth & RUNS)]
+    order = np.lexsort(columns)
+    rows = np.stack(columns, axis=1)[order]
+    begin = np.flatnonzero(np.concatenate([[True], (rows[1:] != rows[:-1]).any(axis=1)])[: order.size])
+    many = np.diff(np.append(begin, order.size))
+    kept = np.sort(np.argsort(-many, kind="stable")[: FORMS - 1])
+    number = np.zeros(begin.size, np.uint8)
+    number[kept] = 1 + np.arange(kept.size)
+    form[source[order]] = np.repeat(number, many)
+    return form, place, np.concatenate([np.zeros((1, 5), np.int64), rows[begin[kept]]])

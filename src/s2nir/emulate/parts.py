@@ -67,13 +67,15 @@ def parts(ready: Program, threads: int) -> list[Part]:
 
 def run_parts(team: list[Part], watch: NDArray[np.int64], call: Any) -> tuple[int, int]:
     """Run the parts at once, each in a thread: `call(part, share)` is what the kernel gives back, the same for all."""
+    from . import kernels
+
     meet = np.zeros(16 + 4 * len(team), np.int64)
     found: list[Any] = [None] * len(team)
 
     def run(k: int) -> None:
         part = team[k]
         mine = np.flatnonzero((watch >= part.lo) & (watch < part.hi))
-        a, b, c = (np.empty(part.hi - part.lo, np.int32) for _ in range(3))
+        a, b, c = (np.empty(part.hi - part.lo + kernels.AT_ONCE, np.int32) for _ in range(3))
         found[k] = call(part, Share(part.lo, part.hi, k, len(team), meet, a, b, c, mine))
 
     others = [threading.Thread(target=run, args=(k,)) for k in range(1, len(team))]

@@ -48,6 +48,39 @@ def ask(typing: Any, array: Any, at: Any) -> Any:
 
 
 @_intrinsic
+def ask_for(typing: Any, address: Any) -> Any:
+    """Ask memory for what lies at an address."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _ask(builder, builder.inttoptr(args[0], ir.IntType(8).as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(types.int64), code
+
+
+@_intrinsic
+def load(typing: Any, address: Any, at: Any, unit: Any) -> Any:
+    """The number like `unit` that lies `at` such numbers behind an address."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(builder.gep(builder.inttoptr(args[0], args[2].type.as_pointer()), [args[1]]))
+
+    return unit(types.int64, types.int64, unit), code
+
+
+@_intrinsic
+def store(typing: Any, address: Any, at: Any, value: Any) -> Any:
+    """Put a number `at` such numbers behind an address."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        to = builder.gep(builder.inttoptr(args[0], args[2].type.as_pointer()), [args[1]])
+        builder.store(args[2], to)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, value), code
+
+
+@_intrinsic
 def where(typing: Any, array: Any, at: Any) -> Any:
     """The address of array[at]."""
 
@@ -135,52 +168,75 @@ def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
 
 
 WIDTH = 16  # neurons that `membranes` steps
-SIZE, SIGN = 0x7FFFFFFF, 0x80000000  # of a float32's bits
+SIZE, EXPONENT, SIGN = 0x7FFFFFFF, 0x7F800000, 0x80000000  # of a float32's bits
 
 
 REALS, WORDS, BYTES = (ir.VectorType(k, WIDTH) for k in (ir.FloatType(), ir.IntType(32), ir.IntType(8)))
 
 
-@_intrinsic
-def membranes(
-    typing: Any, v: Any, slot: Any, fired: Any, at: Any, decay: Any, offset: Any, threshold: Any, still: Any
-) -> Any:
-    """v = decay * v + slot + offset, each operation rounded to float32, fired = v >= threshold, and slot = 0, of
-    `WIDTH` neurons from `at` on.
+def _membranes(still: bool, to_value: bool) -> Any:
+    @_intrinsic
+    def membranes(
+        typing: Any, v: Any, slot: Any, at: Any, decay: Any, offset: Any, threshold: Any, value: Any, above: Any,
+        last: Any, unit: Any,
+    ) -> Any:
+        """v = decay * v + slot + offset of `WIDTH` neurons from `at` on, each operation rounded to float32; for those
+        of the bits `last` then v - what their threshold was set to, or `value` with `to_value`; slot = 0. Gives the
+        bits of those with v >= threshold.
 
-    decay (0 to 1), offset, threshold : float32, or arrays; still : whether nothing comes of membranes and slots that
-    are 0. Products of membranes below the normal range are rounded as integers: a processor takes a hundred times as
-    long for them, and membranes that decay are there sooner or later.
-    """
+        v, slot, threshold : addresses, of float32, of numbers like `unit`, and of the thresholds of these neurons, 0 or
+        more; decay : 0 to 1; above : 1 where a threshold is the float32 that follows what it was set to; with `still`,
+        nothing comes of membranes and slots that are 0, and the offset is 0. Products of membranes below the normal
+        range are rounded as integers: a processor takes a hundred times as long for them, and membranes that decay are
+        there sooner or later.
+        """
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kinds, taken = signature.args, ir.VectorType(ir.IntType(slot.dtype.bitwidth), WIDTH)
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            taken, bits = ir.VectorType(ir.IntType(unit.bitwidth), WIDTH), ir.IntType(WIDTH)
 
-        def given(n: int) -> Any:
-            if isinstance(kinds[n], types.Array):
-                return builder.load(_place(context, builder, kinds[n], args[n], args[3], REALS), align=4)
-            none = ir.Constant(REALS, ir.Undefined)
-            one = builder.insert_element(none, args[n], ir.Constant(ir.IntType(32), 0))
-            return builder.shuffle_vector(one, none, _words(0))
+            def place(address: Any, kind: Any, at: Any) -> Any:
+                found = builder.gep(builder.inttoptr(address, kind.element.as_pointer()), [at])
+                return builder.bitcast(found, kind.as_pointer())
 
-        to, slots, flags = (
-            _place(context, builder, kinds[n], args[n], args[3], k) for n, k in enumerate((REALS, taken, BYTES)))
-        before, arriving = builder.load(to, align=4), builder.load(slots, align=2)
-        comes = _some(builder, builder.icmp_signed("!=", arriving, ir.Constant(taken, None)))
-        charged = _some(builder, builder.icmp_signed("!=", builder.bitcast(before, WORDS), _words(0)))
-        busy = builder.or_(builder.or_(comes, charged), builder.not_(builder.trunc(args[7], ir.IntType(1))))
-        with builder.if_then(busy):
-            x = builder.fadd(_product(builder, before, given(4)), builder.sitofp(arriving, REALS))
-            x = builder.fadd(x, given(5))
-            builder.store(x, to, align=4)
-            builder.store(ir.Constant(taken, None), slots, align=2)
-            over = builder.fcmp_ordered(">=", x, given(6))
-            builder.store(builder.zext(over, BYTES), flags, align=1)
-        return context.get_dummy_value()
+            def all_(value: Any, kind: Any) -> Any:
+                none = ir.Constant(kind, ir.Undefined)
+                one = builder.insert_element(none, value, ir.Constant(ir.IntType(32), 0))
+                return builder.shuffle_vector(one, none, _words(0))
 
-    f = types.float32
-    decay, offset, threshold = (k if isinstance(k, types.Array) else f for k in (decay, offset, threshold))
-    return types.void(v, slot, fired, types.int64, decay, offset, threshold, types.boolean), code
+            def stepped() -> Any:
+                x = _product(builder, before, all_(args[3], REALS))
+                x = builder.fadd(x, builder.sitofp(arriving, REALS))
+                x = x if still else builder.fadd(x, all_(args[4], REALS))
+                level = builder.load(place(args[5], REALS, ir.Constant(ir.IntType(64), 0)), align=4)
+                if to_value:
+                    reset = all_(args[6], REALS)
+                else:
+                    set_to = builder.sub(builder.bitcast(level, WORDS), all_(args[7], WORDS))
+                    reset = builder.fsub(x, builder.bitcast(set_to, REALS))
+                x = builder.select(builder.bitcast(args[8], ir.VectorType(ir.IntType(1), WIDTH)), reset, x)
+                builder.store(x, membrane, align=4)
+                builder.store(ir.Constant(taken, None), slots, align=2)
+                return builder.bitcast(builder.fcmp_ordered(">=", x, level), bits)
+
+            membrane, slots = place(args[0], REALS, args[2]), place(args[1], taken, args[2])
+            before, arriving = builder.load(membrane, align=4), builder.load(slots, align=2)
+            if taken.element.width < 32:
+                arriving = builder.sext(arriving, WORDS)
+            if not still:
+                return stepped()
+            found = cgutils.alloca_once_value(builder, ir.Constant(bits, 0))  # type: ignore[no-untyped-call]
+            busy = builder.or_(arriving, builder.bitcast(before, WORDS))
+            with builder.if_then(_some(builder, builder.icmp_signed("!=", busy, _words(0)))):
+                builder.store(stepped(), found)
+            return builder.load(found)
+
+        f, i = types.float32, types.int64
+        return types.uint16(i, i, i, f, f, i, f, types.int32, types.uint16, unit), code
+
+    return membranes
+
+
+membranes, still, to_value = _membranes(False, False), _membranes(True, False), _membranes(False, True)
 
 
 def _words(n: int) -> Any:
@@ -197,8 +253,9 @@ def _product(builder: Any, v: Any, factor: Any) -> Any:
     """v * factor, rounded to float32, as its lanes below the normal range are whole numbers of the smallest step."""
     found = cgutils.alloca_once(builder, REALS)  # type: ignore[no-untyped-call]
     bits = builder.bitcast(v, WORDS)
+    none = builder.icmp_unsigned("==", builder.and_(bits, _words(EXPONENT)), _words(0))
+    tiny = builder.and_(none, builder.icmp_unsigned("!=", bits, _words(0)))  # or -0, which is well there too
     size = builder.and_(bits, _words(SIZE))
-    tiny = builder.icmp_unsigned("<", builder.sub(size, _words(1)), _words(0x7FFFFF))
     with builder.if_else(_some(builder, tiny), likely=False) as (then, otherwise):
         with then:
             rest = builder.bitcast(builder.select(tiny, _words(0), bits), REALS)
@@ -276,11 +333,35 @@ def add_one(typing: Any, slot: Any, at: Any, value: Any) -> Any:
 
 
 @_intrinsic
-def trailing_zeros(typing: Any, word: Any) -> Any:
-    """Zeros below the lowest bit of a uint64 that is not 0."""
+def put(typing: Any, array: Any, at: Any, value: Any) -> Any:
+    """array[at] = value, a whole number, as `take`."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        place = _place(context, builder, signature.args[0], args[0], args[1])
+        kind = place.type.pointee
+        narrow = kind.width < args[2].type.width
+        builder.store(builder.trunc(args[2], kind) if narrow else args[2], place)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), code
+
+
+@_intrinsic
+def ones(typing: Any, word: Any) -> Any:
+    """How many bits of a uint64 are set."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), code
+
+
+@_intrinsic
+def trailing_zeros(typing: Any, word: Any) -> Any:
+    """Zeros below the lowest bit of a uint64; 64 of one that is 0."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), code
 
