@@ -10,28 +10,30 @@ from s2nir.emulate import decode, reference, row_kernels
 from s2nir.mapping import Partition
 
 
-def split(target, weight, delay):
-    """Runs and singles of one source, as lists of (delay, target, weight), holes left out; their sizes, and how many
-    holes there are."""
+def split(target, weight, delay, size=10_000):
+    """Runs and singles of one source, as lists of (delay, target, weight), holes left out; their sizes, how many holes
+    there are, and where runs begin."""
     target, weight = np.array(target, np.int32), np.array(weight, np.int8)
     delay = np.array(delay, np.uint8)
     start, end = np.array([0]), np.array([target.size])
     row_kernels.order(start, end, target, weight, delay)
     mark, runs, ones = np.zeros(target.size, np.int8), np.zeros(1, np.int64), np.zeros(1, np.int64)
-    used = row_kernels.marks(start, end, target, delay, mark, runs, ones)
-    r, o = int(runs[0]), int(ones[0])
+    row_kernels.marks(start, end, target, delay, mark, runs, ones)
+    r, o, zero = int(runs[0]), int(ones[0]), np.zeros(1, np.int64)
     out = [np.zeros(r, np.int32), np.zeros(r, np.int64), np.zeros(r, np.int32), np.zeros(r, np.uint8)]
     alone = [np.zeros(o, np.int32), np.zeros(o, np.int8), np.zeros(o, np.uint8)]
-    weights = np.full(used + 1, 7, np.int8)
-    weights[1:] = 0
-    zero = np.zeros(1, np.int64)
-    row_kernels.fill(start, end, target, weight, delay, mark, zero, zero, weights, 1, *out, *alone)
+    used = row_kernels.shape(start, end, target, delay, mark, zero, 1, size, *out)
+    assert used == 1 + out[2].sum()
+    assert all(t >= 0 and t + n <= size for t, n in zip(out[0], out[2], strict=True))
+    weights = np.zeros(used, np.int8)
+    weights[0] = 7
+    row_kernels.fill(start, end, target, weight, delay, mark, zero, zero, weights, *out[:2], *alone)
     assert weights[0] == 7
     found = [(int(d), int(t) + k, int(weights[w + k])) for t, w, n, d in zip(*out, strict=True)
              for k in range(n) if weights[w + k]]
     found += [(int(d), int(t), int(w)) for t, w, d in zip(*alone, strict=True)]
     rows = [weights[w : w + n] != 0 for w, n in zip(out[1], out[2], strict=True)]
-    return found, [int(n) for n in out[2]], o, sum(int((row[1:] & ~row[:-1]).sum()) for row in rows)
+    return found, [int(n) for n in out[2]], o, sum(int((row[1:] & ~row[:-1]).sum()) for row in rows), out[0].tolist()
 
 
 SYNAPSES = st.lists(st.tuples(st.integers(0, 900), st.integers(1, 127), st.integers(0, 2)), max_size=300)
@@ -42,7 +44,7 @@ SYNAPSES = st.lists(st.tuples(st.integers(0, 900), st.integers(1, 127), st.integ
 @example([(5, 100, 0), (5, 100, 0), (6, -1, 0), (7, 2, 0), (8, 3, 0), (9, 3, 0)])
 def test_every_synapse_is_in_one_run_or_alone(drawn):
     target, weight, delay = zip(*drawn, strict=True) if drawn else ((), (), ())
-    found, lengths, alone, _ = split(target, weight, delay)
+    found, lengths, alone, _, _ = split(target, weight, delay, size=901)
     assert sorted(found) == sorted(zip(delay, target, weight, strict=True))
     assert all(n >= 2 for n in lengths)
     assert alone + sum(lengths) >= len(drawn)
@@ -65,7 +67,7 @@ def test_no_other_cut_costs_less(target):
                 cost += row_kernels.BEGIN + 1 if anew else t - last + hole
                 last = t
         best = cost if best is None else min(best, cost)
-    found, lengths, alone, holes = split(target, [1] * n, [0] * n)
+    found, lengths, alone, holes, _ = split(target, [1] * n, [0] * n)
     mine = sum(lengths) + row_kernels.BEGIN * len(lengths) + row_kernels.SINGLE * alone + row_kernels.HOLE * holes
     assert len(found) == n
     assert mine == best
@@ -85,9 +87,31 @@ def test_what_is_close_is_one_run_and_what_is_far_is_alone():
 
 
 def test_two_synapses_of_one_pair_are_not_summed_in_a_weight():
-    found, lengths, alone, _ = split([3] * 2 + list(range(4, 20)), [100] * 2 + [1] * 16, [0] * 18)
+    found, lengths, alone, _, _ = split([3] * 2 + list(range(4, 20)), [100] * 2 + [1] * 16, [0] * 18)
     assert (lengths, alone) == ([17], 1)
     assert sorted(found)[:2] == [(0, 3, 100), (0, 3, 100)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_windows_with_missing_corners_are_evenly_apart(seed):
+    """As of a picture 100 wide, where one synapse in six weighs nothing: one block; at the edges none lies outside."""
+    rng = np.random.default_rng(seed)
+    for first, size in ((3_340, 10_000), (0, 10_000), (10_000 - 1_532, 10_000)):
+        grid = first + np.add.outer(100 * np.arange(16), np.arange(32))
+        there = np.sort(grid[rng.random(grid.shape) < 5 / 6])
+        found, lengths, alone, _, begins = split(there, np.ones(there.size), np.zeros(there.size), size)
+        assert len(found) == there.size
+        if 0 < first < 5_000:
+            assert (alone, len(lengths), len(set(lengths)), set(np.diff(begins))) == (0, 16, 1, {100})
+            assert 30 <= lengths[0] <= 33
+
+
+def test_runs_of_other_delays_and_lengths_stay_apart():
+    rows = [range(0, 40), range(100, 140), range(200, 300), range(300, 340), range(410, 450)]
+    target = np.concatenate(rows)
+    assert split(target, np.ones(260), np.zeros(260))[1] == [40, 40, 140, 40]
+    delay = np.repeat([0, 1, 1], [40, 40, 180])
+    assert split(target, np.ones(260), delay)[1] == [40, 40, 140, 40]
 
 
 @pytest.mark.parametrize("rows", ["sram", "compact", "dram"])

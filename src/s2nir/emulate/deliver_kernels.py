@@ -134,11 +134,12 @@ def add_block(to: int, row: int, length: int, across: int, down: int, runs: int,
         to, row = further(to, across, number), row + down
 
 
-@njit(inline="never", cache=True, nogil=True)
-def add_form(
-    words: int, many: int, slot: int, weights: int, length: int, across: int, down: int, runs: int, far: bool, one: Any
+@njit(inline="always")
+def add_rows_of(
+    words: int, many: int, slot: int, weights: int, length: int, across: int, down: int, runs: int, far: bool, one: Any,
+    rest: Any,
 ) -> None:
-    """Add the blocks of some packets whose rows have one form, at addresses: of their words, a slot and the weights."""
+    """As `add_form`; rest : what is left of a length behind its last 32, where the compiler knows it, or None."""
     for m in range(many):
         if far and m + 2 < many:  # ask for the weights of the packet after the next
             row = weights + (load(words, m + 2, np.int64(0)) >> PLACE_AT)
@@ -147,8 +148,36 @@ def add_form(
         row = load(words, m, np.int64(0))
         to, row = further(slot, row & TARGET, one), weights + (row >> PLACE_AT)
         for _ in range(runs):
-            add_run(to, row, length, one)
+            if rest is None:
+                add_run(to, row, length, one)
+            else:
+                n = 0
+                while n + 32 <= length:
+                    add_32(to, row, n, one)
+                    n += 32
+                if rest & 16:
+                    add_16(to, row, n, one)
+                if rest & 8:
+                    add_8(to, row, n + (rest & 16), one)
             to, row = further(to, across, one), row + down
+
+
+@njit(inline="never", cache=True, nogil=True)
+def add_form(
+    words: int, many: int, slot: int, weights: int, length: int, across: int, down: int, runs: int, far: bool, one: Any
+) -> None:
+    """Add the blocks of some packets whose rows have one form, at addresses: of their words, a slot and the weights."""
+    rest = length & 31
+    if rest == 0:
+        add_rows_of(words, many, slot, weights, length, across, down, runs, far, one, 0)
+    elif rest == 8:
+        add_rows_of(words, many, slot, weights, length, across, down, runs, far, one, 8)
+    elif rest == 16:
+        add_rows_of(words, many, slot, weights, length, across, down, runs, far, one, 16)
+    elif rest == 24:
+        add_rows_of(words, many, slot, weights, length, across, down, runs, far, one, 24)
+    else:
+        add_rows_of(words, many, slot, weights, length, across, down, runs, far, one, None)
 
 
 @njit(cache=True, nogil=True)

@@ -2,7 +2,8 @@
 
 A synapse on its own costs about as much as 15 targets of a run, and a run about as much as 64 to begin with. Rows are
 cut so that they cost least; holes in a run are filled with weights of zero, and count, so that few runs are of odd
-lengths, which no processor foresees.
+lengths, which no processor foresees. Runs that lie nearly equally far apart, as those of a window do whose corners are
+without a synapse here and there, are made of one length and equally far apart with zeros: they are one block then.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ SINGLE, BEGIN, HOLE = 15, 64, 8  # costs of a single synapse, a run and each hol
 LONG = 1024  # targets: runs of so many are added in one pass, so that holes cost little but the memory they take
 FAR = 160  # targets: no run has a longer hole
 HIGH = 1 << 40  # more than any
+LONGER = 8  # targets: by so many and a quarter of its length a run is made longer, at most
 
 
 @njit(cache=True, nogil=True)
@@ -66,21 +68,25 @@ def _cut(target: Any, mark: Any, a: int, b: int) -> None:
         open_ = min(begins, goes_on)
         done, last = min(done + SINGLE, open_), target[j]
         mark[j] = 4 * (begins <= goes_on) + 8 * (done == open_)
-    length = last - target[a] + 1
-    whole = length >= LONG and BEGIN + 5 * length // 4 < done
-    run = False
+    cost, run, high = 0, False, last  # holes in a run take memory alone once it is there
     for j in range(b - 1, a - 1, -1):
-        if mark[j] != 3:
-            run = run or mark[j] >= 8 or whole
-            began = mark[j] & 4 > 0 if not whole else j == a
-            mark[j] = 0 if not run else 1 if began else 2
-            run = run and not began
+        if mark[j] == 3:
+            continue
+        if not run:
+            run, high = mark[j] >= 8, target[j]
+        began = run and mark[j] & 4 > 0
+        mark[j] = 0 if not run else 1 if began else 2
+        cost += SINGLE if not run else BEGIN + high - target[j] + 1 if began else 0
+        run = run and not began
+    length = last - target[a] + 1
+    if length >= LONG and BEGIN + 5 * length // 4 < cost:
+        for j in range(a, b):
+            mark[j] = 3 if mark[j] == 3 else 1 if j == a else 2
 
 
 @njit(cache=True, nogil=True)
-def marks(start: Any, end: Any, target: Any, delay: Any, mark: Any, runs: Any, ones: Any) -> int:
-    """Mark every synapse as `_cut` does; count runs and single synapses by source. Returns the weights of runs."""
-    weights = 0
+def marks(start: Any, end: Any, target: Any, delay: Any, mark: Any, runs: Any, ones: Any) -> None:
+    """Mark every synapse as `_cut` does; count runs and single synapses by source."""
     for s in range(start.size):
         a = start[s]
         while a < end[s]:
@@ -92,42 +98,80 @@ def marks(start: Any, end: Any, target: Any, delay: Any, mark: Any, runs: Any, o
                 if j == b or target[j] - target[j - 1] > FAR:
                     _cut(target, mark, near, j)
                     near = j
-            last = -1
             for j in range(a, b):
                 if mark[j] == 1:
                     runs[s] += 1
-                    weights += 1
-                    last = target[j]
-                elif mark[j] == 2:
-                    weights += target[j] - last
-                    last = target[j]
-                else:
+                elif mark[j] != 2:
                     ones[s] += 1
             a = b
-    return weights
+
+
+@njit(cache=True, nogil=True)
+def _apart(target: Any, length: Any, delay: Any, i: int, end: int, apart: int, size: int) -> Any:
+    """How many runs from `i` on can be made to lie `apart` from each other; from where on, and how long they are."""
+    low, shortest = np.int64(target[i]), np.int64(length[i])
+    high, k = low + shortest, 1
+    while i + k < end and delay[i + k] == delay[i]:
+        first = np.int64(target[i + k]) - k * apart
+        to, from_, least = max(high, first + length[i + k]), min(low, first), min(shortest, np.int64(length[i + k]))
+        if from_ < 0 or k * apart + to > size or to - from_ > least + least // 4 + LONGER:
+            break
+        low, high, shortest, k = from_, to, least, k + 1
+    return k, low, high - low
+
+
+@njit(cache=True, nogil=True)
+def _even(target: Any, length: Any, delay: Any, a: int, b: int, size: int) -> None:
+    """Make runs a..b of one source of one length and equally far apart where they nearly are."""
+    i = a
+    while i < b:
+        many, low, long, by = 1, 0, 0, 0
+        for j in range(i, min(i + 3, b - 1)):  # what is missing at the ends of these tells the wrong distance
+            for ends in range(2):
+                apart = np.int64(target[j + 1]) - target[j] + (length[j + 1] - length[j] if ends else 0)
+                found = _apart(target, length, delay, i, b, apart, size) if apart > 0 else (1, low, long)
+                if found[0] > many or (found[0] == many and found[2] < long):
+                    many, low, long = found
+                    by = apart
+        for k in range(many if many > 1 else 0):
+            target[i + k], length[i + k] = low + k * by, long
+        i += many
+
+
+@njit(cache=True, nogil=True)
+def shape(
+    start: Any, end: Any, target: Any, delay: Any, mark: Any, run: Any, begin: int, size: int, to_target: Any,
+    to_weight: Any, to_length: Any, to_delay: Any,
+) -> int:
+    """Runs from `run[s]` on, by source, among `size` targets, and their weights from `begin` on; where these end."""
+    at = begin
+    for s in range(start.size):
+        r = run[s] - 1
+        for j in range(start[s], end[s]):
+            if mark[j] == 1:
+                r += 1
+                to_target[r], to_length[r], to_delay[r] = target[j], 1, delay[j]
+            elif mark[j] == 2:
+                to_length[r] = target[j] - to_target[r] + 1
+        _even(to_target, to_length, to_delay, run[s], r + 1, size)
+        for k in range(run[s], r + 1):
+            to_weight[k] = at
+            at += to_length[k]
+    return at
 
 
 @njit(cache=True, nogil=True)
 def fill(
-    start: Any, end: Any, target: Any, weight: Any, delay: Any, mark: Any, run: Any, one: Any, weights: Any, begin: int,
-    to_target: Any, to_weight: Any, to_length: Any, to_delay: Any, one_target: Any, one_weight: Any, one_delay: Any,
+    start: Any, end: Any, target: Any, weight: Any, delay: Any, mark: Any, run: Any, one: Any, weights: Any,
+    to_target: Any, to_weight: Any, one_target: Any, one_weight: Any, one_delay: Any,
 ) -> None:
-    """Runs from `run[s]` on and single synapses from `one[s]` on, by source; weights of runs from `begin` on."""
-    at = begin
+    """Weights of the runs from `run[s]` on, and single synapses from `one[s]` on, by source."""
     for s in range(start.size):
         r, o = run[s] - 1, one[s]
         for j in range(start[s], end[s]):
-            if mark[j] == 1:
-                r += 1
-                to_target[r], to_weight[r], to_length[r], to_delay[r] = target[j], at, 1, delay[j]
-                weights[at] = weight[j]
-                at += 1
-            elif mark[j] == 2:
-                length = target[j] - to_target[r] + 1
-                at += length - to_length[r] - 1
-                weights[at] = weight[j]
-                at += 1
-                to_length[r] = length
+            if 1 <= mark[j] <= 2:
+                r += mark[j] == 1
+                weights[to_weight[r] + target[j] - to_target[r]] = weight[j]
             else:
                 one_target[o], one_weight[o], one_delay[o] = target[j], weight[j], delay[j]
                 o += 1

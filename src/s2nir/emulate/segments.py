@@ -104,7 +104,7 @@ def _with_rows(pieces: _Pieces, rows: Rows) -> Synapses:
     row_kernels.order(*rows)
     mark = np.zeros(rows.target.size, np.int8)
     runs, ones = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    used = row_kernels.marks(rows.start, rows.end, rows.target, rows.delay, mark, runs, ones)
+    row_kernels.marks(rows.start, rows.end, rows.target, rows.delay, mark, runs, ones)
     source, target, weight, length, delay = _joined(np.concatenate(pieces.columns, axis=1))
     before = np.bincount(source, minlength=size)
     start, one = (np.concatenate([[0], np.cumsum(n)]).astype(np.int64) for n in (runs + before, ones))
@@ -112,17 +112,23 @@ def _with_rows(pieces: _Pieces, rows: Rows) -> Synapses:
     found = Synapses(
         start=start, target=np.empty(total, np.int32), weight=np.empty(total, np.int64),
         length=np.empty(total, np.int32), delay=np.empty(total, np.uint8),
-        weights=np.concatenate([*pieces.weights, np.zeros(used, np.int8)]),
+        weights=np.zeros(0, np.int8),
         one=one, one_target=np.empty(alone, np.int32), one_weight=np.empty(alone, np.int8),
         one_delay=np.empty(alone, np.uint8), fours=False,
     )
     at = start[source] + np.arange(source.size) - (np.cumsum(before) - before)[source]
     found.target[at], found.weight[at], found.length[at], found.delay[at] = target, weight, length, delay
-    row_kernels.fill(
-        *rows, mark, start[:-1] + before, one, found.weights, pieces.used, found.target, found.weight, found.length,
-        found.delay, found.one_target, found.one_weight, found.one_delay,
+    used = row_kernels.shape(
+        rows.start, rows.end, rows.target, rows.delay, mark, start[:-1] + before, pieces.used, size, found.target,
+        found.weight, found.length, found.delay,
     )
-    return found._replace(fours=bool(found.length.max(initial=0) >= deliver_kernels.LONG))
+    weights = np.zeros(used, np.int8)
+    np.concatenate(pieces.weights, out=weights[: pieces.used])
+    row_kernels.fill(
+        *rows, mark, start[:-1] + before, one, weights, found.target, found.weight, found.one_target, found.one_weight,
+        found.one_delay,
+    )
+    return found._replace(weights=weights, fours=bool(found.length.max(initial=0) >= deliver_kernels.LONG))
 
 
 def _joined(columns: NDArray[np.int64]) -> NDArray[np.int64]:
