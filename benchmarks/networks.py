@@ -137,7 +137,7 @@ def plain(p, ways: list, loops: list) -> None:
             or any(np.any(g != 1) for g in gains) or np.any(p.bias) or np.any(p.constant) or p.refractory
             or p.reset is not s2nir.graph.Reset.SUBTRACT or special > 1 or (special and not 0 < p.decay < 1)):
         raise SystemExit(f"{p.name}: only chains of populations are measured, which may hear themselves, with gains of "
-                         "1, no bias, constant, delay or refractory time, and a reset by subtraction, late in LIF alone")
+                         "1, no bias, constant, delay or refractory time, and a reset by subtraction, late only in LIF")
 
 
 def measured(name: str, graph, image, x: np.ndarray, args) -> dict:

@@ -86,9 +86,9 @@ def torch_() -> tuple:
 
 
 def snntorch_() -> tuple:
-    """A late reset is snnTorch's own; an immediate one, which RSynaptic lacks and others take longer for, is made here."""
+    """A late reset is snnTorch's own; an immediate one is made here: RSynaptic has none, and others take longer for it.
+    Membranes are cleared one by one, since `utils.reset` leaves RSynaptic its last spikes."""
     import snntorch as snn
-    from snntorch import utils
 
     parts = []
     for layer in layers:
@@ -104,10 +104,10 @@ def snntorch_() -> tuple:
         else:
             neuron = snn.Leaky(**options)
         parts.append((nn.Sequential(*synapses(layer)), neuron, layer["late"], layer["threshold"]))
-    net = nn.ModuleList(neuron for _, neuron, *_ in parts)
 
     def run(x, seen=None):
-        utils.reset(net)
+        for _, neuron, *_ in parts:
+            neuron.reset_mem()
         for now in x:
             for inputs, neuron, late, threshold in parts:
                 now = neuron(inputs(now))
@@ -163,7 +163,8 @@ def spikingjelly_() -> tuple:
 
 
 def sinabs_() -> tuple:
-    """Its synapse decays what arrives too, so that its membranes and thresholds are smaller by that decay."""
+    """Its synapse decays what arrives too, so that its membranes and thresholds are smaller by that decay. Layers are
+    reset one by one, since `sinabs.reset_states` passes by those with recurrence."""
     import sinabs
     import sinabs.layers as sl
 
@@ -189,10 +190,13 @@ def sinabs_() -> tuple:
     net = nn.Sequential(*parts)
 
     def run(x, seen=None):
-        sinabs.reset_states(net)
         for part in net:
-            x = part(x) if isinstance(part, Steps) else part(x.transpose(0, 1)).transpose(0, 1)
-            if seen is not None and not isinstance(part, Steps):
+            if isinstance(part, Steps):
+                x = part(x)
+                continue
+            part.reset_states()
+            x = part(x.transpose(0, 1)).transpose(0, 1)
+            if seen is not None:
                 seen.append(x)
 
     return run, sinabs.__version__
