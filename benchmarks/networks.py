@@ -1,14 +1,15 @@
 """Trained networks on the emulator and on the libraries that such networks are trained with, CPU, one thread each.
 
-    python benchmarks/networks.py --shared SHARED --bench FOLDER --peer snntorch=PYTHON --peer sinabs=PYTHON ...
+    python benchmarks/networks.py --shared SHARED --bench FOLDER --peer snntorch=PYTHON --peer norse=PYTHON ...
 
-Networks: the NIR paper's CNN on its N-MNIST recordings (SHARED/models, SHARED/data), and the gesture network that
-`s2nir bench dvs-gesture -o FOLDER` trained, on its own test recordings (synthetic, where the benchmark's are). Each
-runs at its own activity and, the gesture network, at given shares of input (--shares): recordings of the test split
-laid over each other, or thinned event by event, until so many of the inputs send in a step. Peers run it in
-environments of their own (benchmarks/peers/networks_run.py): snntorch, norse, sinabs, spikingjelly with torch's CPU
-build; the best of several batches counts, and batch 1. Medians of --runs. Layers' activity, and spikes per
-recording on each side, are printed; --threads runs our side on several too, with the same bits.
+Networks: the NIR paper's CNN on its N-MNIST recordings and its recurrent Braille network on real letters
+(SHARED/models, SHARED/data), and the gesture network that `s2nir bench dvs-gesture -o FOLDER` trained, on its own test
+recordings (synthetic, where the benchmark's are). Each runs at its own activity and, the gesture network, at given
+shares of input (--shares): recordings of the test split laid over each other, or thinned event by event, until so many
+of the inputs send in a step. Peers run it in environments of their own (benchmarks/peers/networks_run.py): snntorch,
+norse, sinabs, spikingjelly with torch's CPU build, and torch, the law alone written out in it; the best of several
+batches counts, and batch 1. Medians of --runs. Layers' activity, and spikes per recording on each side, are printed:
+peers compute in floats, ours in 8-bit weights. --threads runs our side on several too, with the same bits.
 """
 
 from __future__ import annotations
@@ -60,6 +61,10 @@ def loads(args):
         with np.load(args.shared / "data" / "nmnist" / "train_1000.npz") as held:
             x = nmnist(held, args.recordings)
         yield "NIR CNN, N-MNIST", graph, s2nir.compile(s2nir.quantize(graph), max_count=int(x.max())), x
+        graph = s2nir.load(args.shared / "models" / "braille_noDelay_noBias_subtract.nir", reset="subtract")
+        with np.load(args.shared / "data" / "braille" / "letters.npz") as held:
+            x = np.unpackbits(held["x"][: args.recordings], axis=-1)[..., :12]
+        yield "Braille, letters", graph, s2nir.compile(s2nir.quantize(graph), max_count=1), x
     if args.bench:
         import torch
         from gestures import trained
@@ -97,28 +102,42 @@ def nmnist(held, n: int) -> np.ndarray:
 
 
 def described(graph) -> tuple[list, dict]:
-    """Layers of a feed-forward graph, and their weights."""
+    """Layers of a chain of populations, each of which may hear itself one step later, and their weights."""
     layers, arrays, at = [], {}, graph.inputs[0].name
     while True:
-        ways = [q for q in graph.projections if q.source == at]
+        ways = [q for q in graph.projections if q.source == at != q.target]
         if not ways:
             return layers, arrays
         q, p = ways[0], graph[ways[0].target]
-        c, size = q.connection, None
-        if len(ways) > 1 or float(p.gain) != 1.0 or p.reset is not s2nir.graph.Reset.SUBTRACT:
-            raise SystemExit(f"{p.name}: no plain feed-forward layer")
+        loops = [r for r in graph.projections if r.source == r.target == p.name]
+        plain(p, [*ways, *loops], loops)
+        c, name = q.connection, f"w{len(layers)}"
         conv = isinstance(c, s2nir.graph.Conv)
-        if conv and c.pool:
-            size = [*c.pool.size, *c.pool.stride]
-        name = f"w{len(layers)}"
         arrays[name] = c.weight.astype(np.float32)
+        for r in loops:
+            arrays[f"r{len(layers)}"] = r.connection.weight.astype(np.float32)
         layers.append({
             "kind": "conv" if conv else "dense", "weight": name, "decay": float(p.decay),
             "threshold": float(p.threshold), "stride": list(c.stride) if conv else None,
-            "padding": list(c.padding) if conv else None, "pool": size,
+            "padding": list(c.padding) if conv else None,
+            "pool": [*c.pool.size, *c.pool.stride] if conv and c.pool else None,
             "flatten": not conv and len(graph[q.source].shape) > 1, "population": p.name, "late": p.reset_late,
+            "synapse": float(p.syn_decay) if p.current_based else None,
+            "recurrent": f"r{len(layers)}" if loops else None,
         })
         at = p.name
+
+
+def plain(p, ways: list, loops: list) -> None:
+    """Refuse what a layer's description, or one of the libraries, has no word for."""
+    gains = [p.gain, *([p.syn_gain] if p.current_based else [])]
+    dense = all(isinstance(r.connection, s2nir.graph.Dense) for r in loops)
+    special = p.reset_late + (p.current_based or bool(loops))
+    if (len(ways) - len(loops) > 1 or len(loops) > 1 or not dense or any(q.delay for q in ways)
+            or any(np.any(g != 1) for g in gains) or np.any(p.bias) or np.any(p.constant) or p.refractory
+            or p.reset is not s2nir.graph.Reset.SUBTRACT or special > 1 or (special and not 0 < p.decay < 1)):
+        raise SystemExit(f"{p.name}: only chains of populations are measured, which may hear themselves, with gains of "
+                         "1, no bias, constant, delay or refractory time, and a reset by subtraction, late only in LIF")
 
 
 def measured(name: str, graph, image, x: np.ndarray, args) -> dict:
