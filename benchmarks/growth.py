@@ -121,8 +121,10 @@ def size(n: int, args) -> dict:
         base = np.zeros(ready.slots, np.int64)
         work = int(each[source].sum())
 
+        held = deliver_kernels.room()
+
         def rows():
-            deliver_kernels.deliver(*packed, slot, base, source, count, 0, source.size)
+            deliver_kernels.deliver(packed, held, slot, base, source, count, 0, source.size, source, count, 0, 0)
 
         sides, theirs = {"rows": rows}, aligned(ready.size, np.int32)
         with tempfile.TemporaryDirectory() as built:

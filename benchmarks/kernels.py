@@ -28,10 +28,11 @@ import numpy as np
 from numba import njit
 
 import s2nir
-from s2nir.emulate import deliver_kernels, kernels, program
+from s2nir.emulate import deliver_kernels, kernels, program, step_kernels
 from s2nir.emulate.bounds import INT16_MAX, accumulator
 from s2nir.emulate.packed import pack
 from s2nir.emulate.segments import Synapses
+from s2nir.emulate.vectors import FLAGS
 from s2nir.values import aligned
 
 HERE = Path(__file__).parent / "kernels"
@@ -109,8 +110,8 @@ def row(what: str, ns: dict, kinds: dict) -> dict:
 
 def deliver(synapses: Synapses, slot: np.ndarray, source: np.ndarray):
     y = pack(synapses)
-    base, count = np.zeros(1, np.int64), np.ones(source.size, np.int32)
-    return lambda: deliver_kernels.deliver(*y, slot, base, source, count, 0, source.size)
+    base, count, held = np.zeros(1, np.int64), np.ones(source.size, np.int32), deliver_kernels.room()
+    return lambda: deliver_kernels.deliver(y, held, slot, base, source, count, 0, source.size, source, count, 0, 0)
 
 
 def alike(ours: np.ndarray, theirs: np.ndarray, what: str) -> None:
@@ -228,12 +229,12 @@ def sparse(build: Build, n: int, targets: int, each: int, args) -> dict:
 
 
 @njit
-def compact(flags, fired, out, turns: int, really: bool) -> None:
+def compact(plan, none, flags, fired, out, turns: int, really: bool) -> None:
     for _ in range(turns):
         for s in range(flags.shape[0]):
-            fired[:] = flags[s]
+            fired[: flags.shape[1]] = flags[s]
             if really:
-                kernels.collect(fired, out, 0)
+                kernels.collect(plan, fired, none, out, 0, 1)
 
 
 def compaction(build: Build, n: int, share: float, args) -> dict:
@@ -241,10 +242,12 @@ def compaction(build: Build, n: int, share: float, args) -> dict:
     rng, sets = np.random.default_rng(0), 16
     flags = (rng.random((sets, n)) < share).astype(np.uint8)
     turns = max(1, int(args.events / n / sets))
-    fired, out = np.zeros(n, np.uint8), np.zeros(n + 1, np.int32)
+    fired, out = np.zeros(n + FLAGS, np.uint8), np.zeros(n + kernels.AT_ONCE, np.int32)
+    plan, none = np.zeros((1, step_kernels.COLUMNS), np.int64), np.zeros(0, np.uint64)
+    plan[0, [step_kernels.KIND, step_kernels.END]] = step_kernels.FAST, n  # neurons with a byte each
     want = np.flatnonzero(flags[-1]).astype(np.int32)
-    sides = {"s2nir": lambda: compact(flags, fired, out, turns, True),
-             "s2nir copy": lambda: compact(flags, fired, out, turns, False)}
+    sides = {"s2nir": lambda: compact(plan, none, flags, fired, out, turns, True),
+             "s2nir copy": lambda: compact(plan, none, flags, fired, out, turns, False)}
     kinds: dict = {"run time": []}
     for compiler, library in build("rows"):
         for how, name in enumerate(("copy", "compact_branch", "compact_plain", "compact_words")):

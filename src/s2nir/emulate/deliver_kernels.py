@@ -221,10 +221,10 @@ def several(
 @njit(cache=True, nogil=True)
 def others(
     start: Any, blocks: Any, weights: Any, bunch: Any, bunches: Any, near: Any, alone: Any, fours: bool, far: bool,
-    slot: Any, base: Any, source: Any, count: Any, end: int,
+    slot: Any, base: Any, source: Any, count: Any, k: int, end: int,
 ) -> None:
-    """Add the rows of the first `end` sources, of any forms."""
-    k, singles = 0, bunches.size > 0
+    """Add the rows of sources `k` to `end`, of any forms."""
+    singles = bunches.size > 0
     while k < end:
         if far and k + 6 < end:  # ask for blocks of the fourth source from here, and for weights of the second
             ask(start, source[k + 6])
@@ -297,6 +297,10 @@ def deliver(
     start, blocks, weights, bunch, bunches, near, alone, fours, form, place, forms = bare(y)
     packets, filled, slot, base, source, count, more, number = bare((*held, slot, base, source, count, more, number))
     far = weights.size + 8 * blocks.size > FAR
+    if forms.shape[0] == 1:
+        others(start, blocks, weights, bunch, bunches, near, alone, fours, far, slot, base, source, count, begin, end)
+        others(start, blocks, weights, bunch, bunches, near, alone, fours, far, slot, base, more, number, first, last)
+        return
     while begin < end or first < last:
         until = min(end, begin + ROOM)
         put_down(packets, filled, form, place, source, count, begin, until)
@@ -311,5 +315,5 @@ def deliver(
                          forms[f, 1], forms[f, 2], forms[f, 3], forms[f, 4], far, of(slot, 1))
         if filled[0]:
             others(start, blocks, weights, bunch, bunches, near, alone, fours, far, slot, base, packets,
-                   packets[FORMS * ROOM :], filled[0])
+                   packets[FORMS * ROOM :], 0, filled[0])
             filled[0] = 0

@@ -81,6 +81,8 @@ def _forms(
     begin = np.flatnonzero(np.concatenate([[True], (rows[1:] != rows[:-1]).any(axis=1)])[: order.size])
     many = np.diff(np.append(begin, order.size))
     kept = np.sort(np.argsort(-many, kind="stable")[: FORMS - 1])
+    if not rows[begin[kept], 4].any():
+        kept = kept[:0]  # what has no rows is no reason to look at forms
     number = np.zeros(begin.size, np.uint8)
     number[kept] = 1 + np.arange(kept.size)
     form[source[order]] = np.repeat(number, many)
