@@ -302,16 +302,16 @@ def _columns(table: NDArray[np.int64]) -> Groups:
 
 
 def _alike(structs: list[NDArray[np.uint32]], fixed: bool) -> tuple[int, tuple[int, ...]]:
-    """Kind of the neurons of some cores, and the words of decay, offset, threshold and reset value that all share, -1
-    where they differ."""
+    """Kind of the neurons of some cores, and the words of decay, offset, threshold, reset value and flags that all
+    share, -1 where they differ."""
     if not structs:
-        return RELAY, (-1,) * 4
-    columns = [5, 1, 2, 0, 4]
+        return RELAY, (-1,) * 5
+    columns = [1, 2, 0, 4, 5]
     words = np.concatenate([s[:1] if (s[:, columns] == s[0, columns]).all() else s for s in structs])[:, columns]
-    shared = tuple(int(words[0, c]) if (words[:, c] == words[0, c]).all() else -1 for c in range(1, 5))
-    kind, flags = _kind(words[:, 0]), int(words[0, 0])
+    shared = tuple(int(words[0, c]) if (words[:, c] == words[0, c]).all() else -1 for c in range(5))
+    kind, flags = _kind(words[:, 4]), int(words[0, 4])
     if kind == FAST and flags & 1 and flags >> 8 == 0 and min(shared[:2]) >= 0 and not fixed:
-        decay, threshold = (np.ascontiguousarray(words[:, c]).view(np.float32) for c in (1, 3))
+        decay, threshold = (np.ascontiguousarray(words[:, c]).view(np.float32) for c in (0, 2))
         if 0 <= decay[0] <= 1 and (threshold >= 0).all() and (shared[3] >= 0 or not flags & TO_VALUE):
             kind = VECTORS
     return kind, shared
