@@ -1,4 +1,4 @@
-"""The cortical microcircuit of Potjans and Diesmann [doi 10.1093/cercor/bhs358]: s2nir against NEST and Brian2 in one run.
+"""The cortical microcircuit [Potjans2014, doi 10.1093/cercor/bhs358]: s2nir against NEST and Brian2 in one run.
 
     python benchmarks/microcircuit.py --share 0.02                                 # s2nir and the float64 oracle alone
     python benchmarks/microcircuit.py --nest PYTHON --brian2 PYTHON --json benchmarks/results/microcircuit.json
@@ -9,8 +9,8 @@ Eight populations, 0.1 ms steps, the paper's neurons (10 ms membrane, 0.5 ms syn
 of synapses, sorted by source and target, and record all spikes. What is not the paper's:
 
 - `--share` is a share of the neurons alone: each of them hears as many synapses, and as much input, as at full scale.
-- Each neuron of a population hears as many synapses of another, the mean of the paper's, rounded: 3 of 8 populations
-  miss part of a synapse. Sources are drawn evenly, several synapses between two neurons are allowed, as in the paper.
+- Each neuron of a population hears as many synapses of another, the paper's mean, rounded (from L5I to L4E, where it
+  is 0.3, none). Sources are drawn evenly, and two neurons may have several synapses, as in the paper.
 - Weights are whole numbers, which int8 holds: the mean of excitation is 20 of them, the threshold 9,474. Delays are
   whole steps and at least one; both laws end at 4.9 standard deviations.
 - Membranes begin at rest, in 500 ms that are not timed.
@@ -37,9 +37,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from mapping import JOINED, POPULATIONS
 
 import s2nir
+from mapping import JOINED, POPULATIONS
 from s2nir import rules
 from s2nir.emulate import program
 from s2nir.graph import draws, timing

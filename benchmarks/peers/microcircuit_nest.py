@@ -33,7 +33,7 @@ for lo in range(0, source.size, 1_000_000):
     nest.Connect(first + source[some].astype(np.int64), first + target[some].astype(np.int64), "one_to_one",
                  dict(weight=weight[some].astype(np.float64), delay=dt * delay[some]))
 at = 0
-for size, rate in zip(net["sizes"], net["drive"]):
+for size, rate in zip(net["sizes"], net["drive"], strict=True):
     drive = nest.Create("poisson_generator", params=dict(rate=rate))
     nest.Connect(drive, cells[at : at + size], "all_to_all", dict(weight=net["weight"], delay=dt))
     at += size
