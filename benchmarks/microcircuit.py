@@ -209,7 +209,7 @@ def peer(side: str, folder: Path, seed: int, args: argparse.Namespace, size: lis
 
 
 def figures(step: np.ndarray, neuron: np.ndarray, args: argparse.Namespace, size: list[int]) -> dict:
-    """By population: rate in Hz, and the mean CV of the intervals of neurons with at least five of them."""
+    """By population: rate in Hz, and the mean CV of the intervals of neurons with at least three of them."""
     order = np.lexsort((step, neuron))
     step, neuron = step[order].astype(np.float64), neuron[order].astype(np.int64)
     same = np.diff(neuron) == 0
@@ -223,7 +223,7 @@ def figures(step: np.ndarray, neuron: np.ndarray, args: argparse.Namespace, size
     spikes = np.bincount(neuron, minlength=n)
     found: dict = {"spikes": int(step.size), "rate": [], "cv": []}
     for lo, hi in zip(first, first[1:], strict=False):
-        enough = many[lo:hi] >= 5
+        enough = many[lo:hi] >= 3
         found["rate"].append(float(spikes[lo:hi].mean() / (args.steps * DT * 1e-3)))
         found["cv"].append(float(cv[lo:hi][enough].mean()) if enough.any() else None)
     return found

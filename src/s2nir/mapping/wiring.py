@@ -20,7 +20,8 @@ from ..machine import APPLICATIONS, Application, Word
 from ..quantize import IntPopulation, Network, largest
 
 View = tuple[int, int, int]
-PROGRAM = OneOf(("auto", *(n for n, a in APPLICATIONS.items() if not (a.drive or a.places_in_dram))), ", or an Application")
+CHOSEN = (n for n, a in APPLICATIONS.items() if not (a.drive or a.places_in_dram))  # the others follow from the network
+PROGRAM = OneOf(("auto", *CHOSEN), ", or an Application")
 EXPANDED = 1 << 26  # synapses that a convolution may be written out to
 WRITTEN = 1 << 21  # synapses of a rule that are written out at once; of more, one core at a time
 
