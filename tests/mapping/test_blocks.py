@@ -50,7 +50,8 @@ def test_what_is_written_is_read(form, seed):
     at = np.searchsorted(base, key, side="right") - 1
     there = np.isin(base, parts.table["key"])  # slices of which no neuron is heard have no entry
     again = blocks.moved(word, *parts, new[there])
-    wanted = blocks.write(word, key - base[at] + new[at], target, weight, delay, np.sort(new), size[np.argsort(new)], far)
+    there_too = np.sort(new), size[np.argsort(new)], far
+    wanted = blocks.write(word, key - base[at] + new[at], target, weight, delay, *there_too)
     assert all(np.array_equal(a, b) for a, b in zip(again, wanted, strict=True))
     assert far <= (parts.rows.size == 0)
     found = blocks.read(word, *parts)
