@@ -43,6 +43,7 @@ from mapping import JOINED, POPULATIONS
 from s2nir import rules
 from s2nir.emulate import program
 from s2nir.graph import draws, timing
+from s2nir.machine import APPLICATIONS
 
 HERE = Path(__file__).parent
 NAMES, FULL = list(POPULATIONS), list(POPULATIONS.values())
@@ -51,6 +52,7 @@ PUBLISHED = (0.971, 2.868, 4.746, 5.396, 8.142, 9.078, 0.991, 7.523)  # Hz, at f
 DT, TAU, TAU_SYN, REFRACTORY = 0.1, 10.0, 0.5, 20  # ms, ms, ms, steps
 WEIGHT, THRESHOLD = 20.0, 9_474.0  # 15 mV by 87.8 pA / 20, of the current of one step into 250 pF
 WARM = 5_000  # steps
+QUIET = dataclasses.replace(APPLICATIONS["lif_curr_exp_dram"], activity=1e-3)  # at most 10 Hz, in steps of 0.1 ms
 
 
 class Synapses(NamedTuple):
@@ -166,7 +168,7 @@ def handed(network: s2nir.Network, args: argparse.Namespace, folder: Path) -> No
 def built(network: s2nir.Network, args: argparse.Namespace, folder: Path, stages: dict) -> s2nir.MachineImage:
     """The image as it is read back, decoded and warm."""
     began = time.perf_counter()
-    s2nir.compile(network, s2nir.SpiNNaker2(boards=args.boards, rows="dram"), into=folder / "image.s2")
+    s2nir.compile(network, s2nir.SpiNNaker2(boards=args.boards, rows="dram"), QUIET, into=folder / "image.s2")
     stages["compile"] = time.perf_counter() - began
     began = time.perf_counter()
     image = s2nir.MachineImage.load(folder / "image.s2")

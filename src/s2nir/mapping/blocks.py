@@ -214,8 +214,9 @@ def check(word: Word, table: NDArray[Any], rows: NDArray[np.uint8], dram: NDArra
                 return
             begun = int(place[-1])
             empty = words[place[0] : begun].reshape(-1, BURST) >> 24 == 0
-            first = np.isin(np.arange(len(empty)) + place[0] // BURST, place[:-1] // BURST)  # bursts that begin a row
-            last = np.append(first[1:], True)
+            last = np.zeros(len(empty) + 1, bool)  # bursts that end a row
+            last[(place[1:] - place[0]) // BURST] = True
+            last = last[1:]
             if (empty[:, :-1] > empty[:, 1:]).any() or empty[:, 0].any() or empty[~last].any():
                 yield f"a row of slice {key:#x} holds a weight of zero"
             elif (words[place[0] : begun].reshape(-1, BURST)[empty] != 0).any():
