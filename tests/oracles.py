@@ -81,9 +81,10 @@ class _Core:
                 yield key, word & 255, -size if word >> 8 & 1 else size, delay
 
     def part(self, key, at, count, compact):
-        """Rows of one source slice, compact or in DRAM."""
+        """Rows of one source slice, compact or in DRAM, where their places are too if the region of rows is empty."""
         wide = 2 if compact else 4
-        places = [int.from_bytes(self.memory[at + wide * k : at + wide * (k + 1)], "little") for k in range(count + 1)]
+        held, at = (self.dram, at - self.rows_at) if not compact and not self.row_bytes else (self.memory, at)
+        places = [int.from_bytes(held[at + wide * k : at + wide * (k + 1)], "little") for k in range(count + 1)]
         data = self.memory[at + -(-wide * (count + 1) // 4) * 4 :] if compact else self.dram
         for local in range(count):
             for k in range(places[local], places[local + 1]):

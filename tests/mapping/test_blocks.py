@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 import s2nir
 from s2nir import Connect, Faults, Neurons, SpiNNaker2, rules
+from s2nir.cost import LOW, EnergyModel, work
 from s2nir.emulate.reference import reference
 from s2nir.errors import MappingError
-from s2nir.machine import Word
+from s2nir.machine import APPLICATIONS, EnergyCosts, Word
 from s2nir.mapping import blocks
 
 SPIKES = (np.random.default_rng(0).random((3, 20, 12, 12)) < 0.2).astype(np.uint8)
@@ -32,8 +33,9 @@ def network(bits=8, arithmetic="float32"):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from([Word.COMPACT, Word.DRAM]), st.integers(0, 10**6))
-def test_what_is_written_is_read(word, seed):
+@given(st.sampled_from([(Word.COMPACT, False), (Word.DRAM, False), (Word.DRAM, True)]), st.integers(0, 10**6))
+def test_what_is_written_is_read(form, seed):
+    word, far = form
     rng = np.random.default_rng(seed)
     size = rng.integers(1, 9, rng.integers(1, 5))
     base = np.cumsum(size + rng.integers(0, 4, size.size)) * 8
@@ -43,7 +45,15 @@ def test_what_is_written_is_read(word, seed):
     target = rng.integers(0, 256 if word is Word.COMPACT else 1024, n)
     weight = rng.choice([-127, -1, 1, 127], n)
     delay = np.zeros(n, int) if word is Word.COMPACT else rng.integers(0, 256, n)
-    parts = blocks.write(word, key, target, weight, delay, base, size)
+    parts = blocks.write(word, key, target, weight, delay, base, size, far)
+    new = rng.permutation(base)
+    at = np.searchsorted(base, key, side="right") - 1
+    there = np.isin(base, parts.table["key"])  # slices of which no neuron is heard have no entry
+    again = blocks.moved(word, *parts, new[there])
+    there_too = np.sort(new), size[np.argsort(new)], far
+    wanted = blocks.write(word, key - base[at] + new[at], target, weight, delay, *there_too)
+    assert all(np.array_equal(a, b) for a, b in zip(again, wanted, strict=True))
+    assert far <= (parts.rows.size == 0)
     found = blocks.read(word, *parts)
     assert sorted(zip(key, target, weight, delay, strict=True)) == sorted(zip(*found, strict=True))
     assert list(blocks.check(word, *parts)) == []
@@ -79,7 +89,7 @@ def test_rows_on_a_worn_board(tmp_path):
     np.testing.assert_array_equal(s2nir.run(loaded, SPIKES).raw_spikes("b"), spikes[0])
 
 
-@pytest.mark.parametrize("rows", ["compact", "dram"])
+@pytest.mark.parametrize("rows", ["compact", "dram", "dram_far"])
 def test_every_byte_of_rows_shows(rows):
     """A byte of table, places or words that is altered is told by check, or changes what the rows hold."""
     net = s2nir.quantize(s2nir.build(
@@ -87,7 +97,8 @@ def test_every_byte_of_rows_shows(rows):
         [Connect(source="in", target="a", weight=np.random.default_rng(4).normal(size=(7, 5)).round(1), delay=1),
          Connect(source="in", target="a", rule=rules.FixedProbability(p=0.5), weight=1.0)],
     ))
-    image = s2nir.compile(net, SpiNNaker2(rows=rows))
+    far = rows == "dram_far"
+    image = s2nir.compile(net, SpiNNaker2(rows=rows.split("_")[0]), APPLICATIONS["lif_dram"].far if far else "auto")
     place = next(i for i, c in enumerate(image.cores) if c.application == f"lif_{rows}")
     core = image.cores[place]
     table, size = (int(core.memory[4 * k : 4 * k + 4].view("<u4")[0]) for k in (5, 6))
@@ -95,7 +106,7 @@ def test_every_byte_of_rows_shows(rows):
     assert len(held) > 60
 
     def rows_of(c):
-        word = Word.DRAM if rows == "dram" else Word.COMPACT
+        word = Word.COMPACT if rows == "compact" else Word.DRAM
         parts = c.memory[64 : 64 + 12 * table].view(blocks.TABLE_ENTRY), c.memory[64 + 12 * table :][:size], c.dram
         found = blocks.read(word, *parts)
         return found if isinstance(found, str) else sorted(zip(*(a.tolist() for a in found), strict=True))
@@ -126,6 +137,30 @@ def test_dram_holds_what_sram_cannot():
     np.testing.assert_array_equal(
         s2nir.run(image, x).raw_spikes("a").reshape(1, -1, 64), reference(net, x).spikes["a"])
     assert image.neuron_cores == 1
+
+
+def test_places_that_would_fill_a_core_stand_in_dram():
+    """4,160 sources are 16,640 bytes of places: over three quarters of a window of 21,000, not of one of 22,500."""
+    graph = s2nir.build(
+        {"in": 4096, "a": Neurons(shape=64, tau=0.01, r=10.0)},
+        [Connect(source="in", target="a", rule=rules.FixedIndegree(indegree=400), delay=rules.Uniform(low=0, high=9),
+                 weight=rules.Normal(mean=0.02, sd=0.05)),
+         Connect(source="a", target="a", rule=rules.FixedProbability(p=0.5), weight=-0.02)],
+        dt=1e-3,
+    )
+    net = s2nir.quantize(graph)
+    x = (np.random.default_rng(1).random((60, 4096)) < 0.02).astype(np.uint8)
+    expected, read = reference(net, x).spikes["a"], {}
+    for window, name in ((8_000, "lif_dram_far"), (21_000, "lif_dram_far"), (22_500, "lif_dram")):
+        image = s2nir.compile(net, SpiNNaker2(rows="dram"), window=window, partition=s2nir.Partition(slices=2))
+        assert {c.application for c in image.cores} == {"spike_list", name}
+        assert list(image.check()) == []
+        found = s2nir.run(image, x)
+        np.testing.assert_array_equal(found.raw_spikes("a").reshape(1, -1, 64), expected)
+        read[window] = EnergyModel(mode=LOW)(found).parts["DRAM"].value / EnergyCosts().dram.value
+    assert expected.any()
+    arrived = work(found).packets.sum()
+    assert read[8_000] == read[21_000] == pytest.approx(read[22_500] + 16 * arrived)  # the second DMA of each packet
 
 
 def test_long_delays_stand_in_dram_words():

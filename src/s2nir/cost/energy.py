@@ -276,12 +276,15 @@ def _moved(recording: Recording, done: Work) -> dict[str, float]:
         by_core += np.bincount(np.searchsorted(first, source, side="right") - 1, count, cores)
     far = _hops(image)
     arrived = done.packets.sum(axis=0)
-    dram = np.array([descriptor(c.memory).word is Word.DRAM for c in image.cores], bool)
+    held = [descriptor(c.memory) for c in image.cores]
+    dram = np.array([d.word is Word.DRAM for d in held], bool)
+    places = dram & np.array([d.row_bytes == 0 for d in held], bool)
     return {
         "hops": float((far * (by_core + arrived)).sum()),
         "routers": float((by_class @ reach.over("router", chips)).sum()),
         "links": float((by_class @ reach.over("link", LINKS * chips)).sum()),
-        "dram": float((4 * done.events[dram] + 16 * arrived[dram]).sum()),  # words, and what a DMA is longer by
+        # words, and what a DMA is longer by, and one for places
+        "dram": float((4 * done.events[dram] + 16 * arrived[dram]).sum() + 16 * arrived[places].sum()),
     }
 
 

@@ -17,6 +17,7 @@ from .cycles import (
     NONE,
     PACKET_CONV,
     PACKET_DRAM,
+    PACKET_FAR,
     PACKET_INPUT,
     PACKET_RELAY,
     PACKET_SLICE,
@@ -55,6 +56,7 @@ class Application:
     activity : expected share of sources that spike in a tick, for the cycle and packet limits
     cycles : what it takes, an estimate; clock_hz : cycles per second
     drive : whether its neurons have a Poisson drive
+    places_in_dram : of rows in DRAM, whether the places that they begin at are there as well
     """
 
     name: str
@@ -62,6 +64,7 @@ class Application:
     window: int = WINDOW_NEW
     max_neurons: int = 250  # [P] default of py-spinnaker2
     drive: bool = False
+    places_in_dram: bool = False
     descriptor_bytes: ClassVar[int] = 64  # ours [U]
     drive_bytes: ClassVar[int] = 32  # ours [U], with 4 per entry of the law and 1 per neuron
     table_entry_bytes: ClassVar[int] = 12  # [P] per presynaptic neuron that reaches the core
@@ -119,6 +122,16 @@ class Application:
         cycles = replace(self.cycles, neuron=with_drive(self.cycles.neuron))
         return replace(self, name=f"{self.name}_poisson", drive=True, cycles=cycles)
 
+    @property
+    def far(self) -> Application:
+        """The same program, of rows in DRAM, with their places there too: a second DMA for each packet.
+
+        >>> LIF_DRAM.far.name, LIF_DRAM.far.cycles.packet.name
+        ('lif_dram_far', 'packet, rows and places in DRAM')
+        """
+        cycles = replace(self.cycles, packet=PACKET_FAR)
+        return replace(self, name=f"{self.name}_far", places_in_dram=True, cycles=cycles)
+
     def with_window(self, window: int) -> Application:
         """The same program with another data window, bytes."""
         return replace(self, window=window)
@@ -151,7 +164,8 @@ SPIKE_LIST = Application(  # ours: sends the input, 4 B per spike and per tick
 _ALL = (LIF, LIF_NO_DELAY, LIF_CURR_EXP, LIF_CURR_EXP_NO_DELAY, LIF_CONV2D, LIF_CURR_EXP_CONV2D, RELAY, SPIKE_LIST,
         LIF_COMPACT, LIF_DRAM, LIF_CURR_EXP_COMPACT, LIF_CURR_EXP_DRAM)
 _DRIVEN = tuple(a.driven for a in _ALL if a not in (RELAY, SPIKE_LIST))
-APPLICATIONS = {a.name: a for a in (*_ALL, *_DRIVEN)}
+_FAR = (LIF_DRAM.far, LIF_CURR_EXP_DRAM.far)
+APPLICATIONS = {a.name: a for a in (*_ALL, *_DRIVEN, *_FAR, *(a.driven for a in _FAR))}
 CODES = {name: code for code, name in enumerate(APPLICATIONS)}  # what the core descriptor holds
 
 

@@ -101,6 +101,8 @@ PACKET_SLICE = _cycles("packet, rows by slice", 170, 100, 290, Tag.UNCERTAIN,
                        f"interrupt 47, bisection of 16 entries 113, begin of a row 10: {_C}; low 1 entry, high 256")
 PACKET_DRAM = _cycles("packet, rows in DRAM", 278, 150, 700, Tag.UNCERTAIN,
                       f"as by slice, begin 18, and 100 (50 to 400) to set up the DMA and take its interrupt: {_C}")
+PACKET_FAR = _cycles("packet, rows and places in DRAM", 378, 200, 1_100, Tag.UNCERTAIN,
+                     "as rows in DRAM, and 100 (50 to 400) for a second DMA, that of the row's place")
 PACKET_CONV = _cycles("packet, convolution", 313, 150, 900, Tag.UNCERTAIN,
                       f"interrupt 47, and 266 for the geometry and 6 taps of a 3 x 3 kernel: {_C}; high 5 x 5")
 PACKET_RELAY = _cycles("packet, relay", 62, 50, 150, Tag.UNCERTAIN,
@@ -153,7 +155,7 @@ class CycleCosts:
 
 
 CYCLE_COEFFICIENTS = (
-    BASE, PACKET_ROW, PACKET_SLICE, PACKET_DRAM, PACKET_CONV, PACKET_RELAY, PACKET_INPUT, SYNAPSE, SYNAPSE_SLICE,
-    SYNAPSE_CONV, NEURON_LIF, NEURON_CURRENT, with_drive(NEURON_LIF), with_drive(NEURON_CURRENT), RECORD,
+    BASE, PACKET_ROW, PACKET_SLICE, PACKET_DRAM, PACKET_FAR, PACKET_CONV, PACKET_RELAY, PACKET_INPUT, SYNAPSE,
+    SYNAPSE_SLICE, SYNAPSE_CONV, NEURON_LIF, NEURON_CURRENT, with_drive(NEURON_LIF), with_drive(NEURON_CURRENT), RECORD,
 )
 ROWS = CycleCosts()

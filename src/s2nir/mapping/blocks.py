@@ -6,6 +6,8 @@ A table entry holds the slice's first key, where its part of the rows region beg
   upper byte, target in the lower; each of the two padded to 4 bytes.
 - dram: n + 1 places of 32 bits, in words of the core's DRAM; there words of 32 bits, int8 weight, 8 bits of delay, 16
   bits of target from the upper to the lower, each row padded with zeros to 16 bytes, which DMA moves at once.
+- dram, with places there too: the rows region is empty, and each slice's places, padded alike, stand in DRAM ahead of
+  its rows.
 """
 
 from __future__ import annotations
@@ -41,19 +43,22 @@ class Found(NamedTuple):
 
 def write(
     word: Word, key: NDArray[np.int64], target: NDArray[np.int64], weight: NDArray[np.int64],
-    delay: NDArray[np.int64], base: NDArray[np.int64], size: NDArray[np.int64],
+    delay: NDArray[np.int64], base: NDArray[np.int64], size: NDArray[np.int64], far: bool = False,
 ) -> Parts:
     """Rows of one core.
 
     key, target, weight, delay : int64, per synapse; base, size : first key and neurons of every source slice, by key
+    far : whether places stand in DRAM
     """
-    order = np.lexsort((delay, target, key))
-    key, target, weight, delay = key[order], target[order], weight[order], delay[order]
+    order = key.astype(np.uint64) << np.uint64(32)  # and target, delay, weight behind it: numbers are sorted fast
+    order |= (target << 16 | delay << 8 | weight & 0xFF).astype(np.uint64)
+    order.sort()
+    key, low = (order >> np.uint64(32)).astype(np.int64), order.astype("<u4")
     block = np.searchsorted(base, key, side="right") - 1
     if word is Word.COMPACT:
-        words = ((weight & 0xFF) << 8 | target).astype("<u2")
+        words = ((low & 0xFF) << 8 | low >> 16).astype("<u2")
     else:
-        words = ((weight & 0xFF) << 24 | delay << 16 | target).astype("<u4")
+        words = (low & 0xFF) << 24 | (low & 0xFF00) << 8 | low >> 16
     heard = np.unique(block)
     table, at, parts, rows = np.zeros(heard.size, TABLE_ENTRY), 0, [np.zeros(0, np.uint8)], [np.zeros(0, "<u4")]
     held = 0  # words of DRAM so far
@@ -66,8 +71,13 @@ def write(
             part = np.concatenate([_even(place), _even(words[mine])]).view(np.uint8)
         else:
             padded, place = _padded(words[mine], count)
-            part = (place + held).astype("<u4").view(np.uint8)
-            held += padded.size
+            head = -(-place.size // BURST) * BURST if far else 0
+            place = (place + held + head).astype("<u4")
+            if far:
+                table["offset"][i] = 4 * held
+                rows.append(np.append(place, np.zeros(head - place.size, "<u4")))
+            part = place[: 0 if far else None].view(np.uint8)
+            held += head + padded.size
             rows.append(padded)
         parts.append(part)
         at += part.size
@@ -83,7 +93,7 @@ def moved(
     old, order = table["key"].astype(np.int64), np.argsort(keys)
     at = np.searchsorted(old, found.key, side="right") - 1
     size = table["count"].astype(np.int64)[order]
-    return write(word, found.key - old[at] + keys[at], *found[1:], keys[order], size)
+    return write(word, found.key - old[at] + keys[at], *found[1:], keys[order], size, not rows.size)
 
 
 def _even(words: NDArray[Any]) -> NDArray[Any]:
@@ -110,11 +120,12 @@ def places(
     words = (rows[: rows.size // each * each] if word is Word.COMPACT else dram).view(form)
     key, offset, n = (table[name].astype(np.int64) for name in ("key", "offset", "count"))
     head = -(-(n + 1) * each // 4) * 4
-    for bad in np.flatnonzero((offset % 4 != 0) | (offset + head > rows.size))[:1]:
-        return f"the places of slice {int(key[bad]):#x} lie outside the core's rows"
+    held = _places_in(word, rows, dram)
+    for bad in np.flatnonzero((offset % 4 != 0) | (offset + head > held.size))[:1]:
+        return f"the places of slice {int(key[bad]):#x} lie outside the core's {'DRAM' if held is dram else 'rows'}"
     row = np.repeat(np.arange(n.size), n)
     within = np.arange(row.size) - np.repeat(np.cumsum(n) - n, n)
-    place = rows[: rows.size // each * each].view(form)
+    place = held[: held.size // each * each].view(form)
     at = offset[row] // each + within
     begin, end = (place[k].astype(np.int64) for k in (at, at + 1))
     for bad in np.flatnonzero(end < begin)[:1]:
@@ -124,6 +135,11 @@ def places(
     for bad in np.flatnonzero(end > words.size)[:1]:
         return f"a row of slice {int(key[row[bad]]):#x} lies outside the core's {'rows' if each == 2 else 'DRAM'}"
     return key[row] + within, begin, end, words
+
+
+def _places_in(word: Word, rows: NDArray[np.uint8], dram: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What holds the places: the rows region, or, where that is empty, DRAM."""
+    return dram if word is Word.DRAM and not rows.size else rows
 
 
 def unpacked(word: Word, words: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -164,19 +180,23 @@ def check(word: Word, table: NDArray[Any], rows: NDArray[np.uint8], dram: NDArra
     """Every breach of the form, as sentences: parts that follow each other, places that rise, padding of zeros."""
     at = begun = 0
     each = 2 if word is Word.COMPACT else 4
+    held = _places_in(word, rows, dram)
+    far = held is dram
     keys = table["key"].astype(np.int64)
     if (keys[1:] < (keys + table["count"])[:-1]).any():
         yield "the population table is not in rising order of keys, or its slices overlap"
     for key, offset, n in (tuple(int(v) for v in e) for e in table.tolist()):
-        head = -(-(n + 1) * each // 4) * 4
-        if offset != at or offset + head > rows.size or n < 1:
+        head = -(-(n + 1) * each // 4) * 4 if not far else -(-(n + 1) // BURST) * BURST * 4
+        at = 4 * begun if far else at
+        if offset != at or offset + head > held.size or n < 1:
             yield f"the part of slice {key:#x} starts at {offset}, expected {at}"
             return
-        place = rows[offset : offset + head].view("<u2" if each == 2 else "<u4").astype(np.int64)
+        place = held[offset : offset + head].view("<u2" if each == 2 else "<u4").astype(np.int64)
         if place[n + 1 :].any():
             yield f"the places of slice {key:#x} end in bytes that are not zero"
         place = place[: n + 1]
         at = offset + head
+        begun += head // 4 if far else 0
         if word is Word.COMPACT:
             words = rows[at:].view("<u2")
             end = int(place[-1])
@@ -194,11 +214,12 @@ def check(word: Word, table: NDArray[Any], rows: NDArray[np.uint8], dram: NDArra
                 return
             begun = int(place[-1])
             empty = words[place[0] : begun].reshape(-1, BURST) >> 24 == 0
-            first = np.isin(np.arange(len(empty)) + place[0] // BURST, place[:-1] // BURST)  # bursts that begin a row
-            last = np.append(first[1:], True)
+            last = np.zeros(len(empty) + 1, bool)  # bursts that end a row
+            last[(place[1:] - place[0]) // BURST] = True
+            last = last[1:]
             if (empty[:, :-1] > empty[:, 1:]).any() or empty[:, 0].any() or empty[~last].any():
                 yield f"a row of slice {key:#x} holds a weight of zero"
             elif (words[place[0] : begun].reshape(-1, BURST)[empty] != 0).any():
                 yield f"a row of slice {key:#x} ends in words that are not zero"
-    if at != rows.size or (word is Word.DRAM and 4 * begun != dram.size):
+    if (not far and at != rows.size) or (word is Word.DRAM and 4 * begun != dram.size):
         yield "bytes of rows that no table entry names"

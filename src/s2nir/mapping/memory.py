@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..fixedpoint import Arithmetic
 from ..graph import Compare, Conv, Reset
-from ..machine import CODES, Word, record_bytes
+from ..machine import CODES, Application, Word, record_bytes
 from ..quantize import IntPopulation
 from .blocks import Parts
 from .blocks import write as write_blocks
@@ -99,7 +99,7 @@ def write(
     relayed : keys of the slice whose packets a relay passes on; kept : ticks and what is recorded
     """
     app, p = member.application, member.population
-    parts_of = _by_slice(rows, keys, app.word) if app.word.by_slice else _rows(rows, keys, app.word is Word.DELAY)
+    parts_of = _by_slice(rows, keys, app) if app.word.by_slice else _rows(rows, keys, app.word is Word.DELAY)
     table, row_data, dram = parts_of
     entries, geometries, kernels = _convolutions(s, convs)
     if relayed is not None:
@@ -129,11 +129,11 @@ def write(
     return np.concatenate([descriptor.view(np.uint8), *parts]), dram
 
 
-def _by_slice(rows: Rows, keys: Keyed, word: Word) -> Parts:
+def _by_slice(rows: Rows, keys: Keyed, app: Application) -> Parts:
     """Rows that are found by source slice."""
     key = keys.key[rows.source]
     target, weight, delay = (column.astype(np.int64) for column in (rows.target, rows.weight, rows.delay))
-    return write_blocks(word, key, target, weight, delay, keys.base, keys.size)
+    return write_blocks(app.word, key, target, weight, delay, keys.base, keys.size, app.places_in_dram)
 
 
 def _rows(rows: Rows, keys: Keyed, delay_word: bool) -> Parts:

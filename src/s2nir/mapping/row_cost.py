@@ -52,7 +52,7 @@ class ByNeuron:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class BySlice:
-    """A table entry and places for each source slice that is heard, and the words; those of DRAM take no bytes here.
+    """A table entry and places for each source slice that is heard, and the words; what is in DRAM takes no bytes here.
 
     part : int64, the slice of each source of the written links, one count through all; parts : of each rule's sources
     size : int64, neurons of each slice
@@ -76,7 +76,8 @@ class BySlice:
 
     def _bytes(self, part: NDArray[np.int64], synapses: NDArray[Any]) -> NDArray[np.float64]:
         compact = self.app.word is Word.COMPACT
-        places = -(-(self.size[part] + 1) * (2 if compact else 4) // 4) * 4
+        each = 0 if self.app.places_in_dram else 2 if compact else 4
+        places = -(-(self.size[part] + 1) * each // 4) * 4
         words = -(-synapses // 2) * 4 if compact else 0.0
         return np.asarray(self.app.table_entry_bytes + places + words)
 

@@ -20,7 +20,8 @@ from ..machine import APPLICATIONS, Application, Word
 from ..quantize import IntPopulation, Network, largest
 
 View = tuple[int, int, int]
-PROGRAM = OneOf(("auto", *(n for n, a in APPLICATIONS.items() if not a.drive)), ", or an Application")
+CHOSEN = (n for n, a in APPLICATIONS.items() if not (a.drive or a.places_in_dram))  # the others follow from the network
+PROGRAM = OneOf(("auto", *CHOSEN), ", or an Application")
 EXPANDED = 1 << 26  # synapses that a convolution may be written out to
 WRITTEN = 1 << 21  # synapses of a rule that are written out at once; of more, one core at a time
 
@@ -101,6 +102,7 @@ def wire(
     members: dict[str, Member] = {}
     for p in timed.populations:
         chosen = _application(p, timed, hop, application, rows)
+        chosen = chosen.far if _far(p, timed, chosen, window) else chosen
         chosen = chosen if p.drive is None else chosen.driven
         chosen = chosen if window is None else chosen.with_window(window)
         members[p.name] = Member(name=p.name, population=p, application=chosen, view=views[p.name], lag=lag[p.name])
@@ -155,7 +157,7 @@ def _view(p: IntPopulation, network: Network) -> View:
 def _fitting(connection: Any, source: View, target: View) -> Any:
     """A convolution whose shapes are those of the views, or one written out as rows; a rule, written out if small."""
     if isinstance(connection, Ruled):
-        return connection if connection.expected > WRITTEN else as_sparse(connection.written())
+        return connection if connection.expected > WRITTEN else connection.written()
     if not isinstance(connection, Conv):
         return connection
     if connection.in_shape == source and connection.out_shape == target and _encodable(connection):
@@ -239,6 +241,13 @@ def _application(
         name = f"{stem}_conv2d" if conv else plain if rows == "sram" else f"{stem}_{rows}"
         return APPLICATIONS[name]
     return _application(p, network, hop, APPLICATIONS[PROGRAM(given, "application", MappingError)], rows)
+
+
+def _far(p: IntPopulation, network: Network, app: Application, window: int | None) -> bool:
+    """Whether places of the rows of all that a population hears would fill over three quarters of a core's window."""
+    heard = {q.source for q in network.projections if q.target == p.name}
+    places = 4 * sum(network[name].size for name in heard)
+    return app.word is Word.DRAM and not app.places_in_dram and 4 * places > 3 * (window or app.window)
 
 
 def _split(connection: Any, hop: int, limit: int) -> list[tuple[Any, int, int]]:
