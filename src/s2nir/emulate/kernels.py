@@ -157,27 +157,33 @@ def relay(g: Any, s: Any, at: int, source: Any, number: Any) -> int:
 def packets(counts: Any, index: Any) -> tuple[Any, Any, Any]:
     """Where counts (steps, sources) are not 0: start of each step, number of the source by `index`, how many."""
     steps, wide = counts.shape
-    flat, whole = counts.ravel(), wide // FLAGS * FLAGS
-    start, source, number = np.zeros(steps + 1, np.int64), np.empty(1024, np.int64), np.empty(1024, np.int64)
-    found = 0
+    flat, place = counts.ravel(), np.empty(1024 + wide, np.int64)
+    start, found = np.zeros(steps + 1, np.int64), 0
     for step in range(steps):
-        if found + wide > source.size:
-            source, number = np.append(source, np.empty(found + wide, np.int64)), np.append(
-                number, np.empty(found + wide, np.int64))
+        if found + wide + AT_ONCE > place.size:
+            place = np.append(place, np.empty(found + wide + AT_ONCE, np.int64))
         row = flat[step * wide : (step + 1) * wide]
-        for at in range(0, whole, FLAGS):
-            word = flags(row, at)
-            while word:
-                k = at + trailing_zeros(word)
-                source[found], number[found] = index[k], row[k]
-                found += 1
-                word &= word - np.uint64(1)
-        for k in range(whole, wide):
+        for at in range(0, wide // FLAGS * FLAGS, FLAGS):
+            found = listed(place, found, step * wide + at, flags(row, at))
+        for k in range(wide // FLAGS * FLAGS, wide):
             if row[k]:
-                source[found], number[found] = index[k], row[k]
+                place[found] = step * wide + k
                 found += 1
         start[step + 1] = found
-    return start, source[:found].copy(), number[:found].copy()
+    source, number = np.empty(found, np.int64), np.empty(found, np.int64)
+    for step in range(steps):
+        for k in range(start[step], start[step + 1]):
+            source[k], number[k] = index[place[k] - step * wide], flat[place[k]]
+    return start, source, number
+
+
+@njit(cache=True, nogil=True)
+def numbered(number: Any, place: Any) -> Any:
+    """int32, the number of each place."""
+    found = np.empty(place.size, np.int32)
+    for k in range(place.size):
+        found[k] = number[place[k]]
+    return found
 
 
 @njit(cache=True, nogil=True)

@@ -259,5 +259,5 @@ def one(
         sent = [np.concatenate([a, np.empty(a.size, np.int32)]) for a in (out.tick, out.source, out.number)]
         out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
     _kept.sent = sent
-    events = (out.tick[:kept].copy(), ready.number[out.source[:kept]].astype(np.int32), out.number[:kept].copy())
+    events = (out.tick[:kept].copy(), kernels.numbered(ready.number, out.source[:kept]), out.number[:kept].copy())
     return events, membranes, compared, state.saturated if not fixed else state.saturated[ready.place]
