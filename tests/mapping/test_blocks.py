@@ -59,6 +59,18 @@ def test_what_is_written_is_read(form, seed):
     assert list(blocks.check(word, *parts)) == []
 
 
+@pytest.mark.parametrize("far", [False, True])
+def test_a_synapse_without_weight_within_a_row_is_a_breach(far):
+    """At the end of a burst as well, where a row that ended there would have zeros."""
+    six = np.arange(6)
+    table, rows, dram = blocks.write(Word.DRAM, six * 0 + 8, six, six + 1, six, np.array([8]), np.array([1]), far)
+    for k in range(6):
+        words = dram.view("<u4").copy()
+        words[4 * far + k] &= 0x00FFFFFF
+        what = "ends in words that are not zero" if k == 5 else "holds a weight of zero"
+        assert list(blocks.check(Word.DRAM, table, rows, words.view(np.uint8))) == [f"a row of slice 0x8 {what}"]
+
+
 @pytest.mark.parametrize("arithmetic", ["float32", "fixed"])
 @pytest.mark.parametrize("bits", ["s4", 8])
 def test_the_choice_of_rows_changes_no_spike(bits, arithmetic):
