@@ -10,7 +10,7 @@ from s2nir.emulate import decode, reference, row_kernels
 from s2nir.mapping import Partition
 
 
-def split(target, weight, delay, size=10_000):
+def split(target, weight, delay, size=10_000, edges=()):
     """Runs and singles of one source, as lists of (delay, target, weight), holes left out; their sizes, how many holes
     there are, and where runs begin."""
     target, weight = np.array(target, np.int32), np.array(weight, np.int8)
@@ -22,7 +22,8 @@ def split(target, weight, delay, size=10_000):
     r, o, zero = int(runs[0]), int(ones[0]), np.zeros(1, np.int64)
     out = [np.zeros(r, np.int32), np.zeros(r, np.int64), np.zeros(r, np.int32), np.zeros(r, np.uint8)]
     alone = [np.zeros(o, np.int32), np.zeros(o, np.int8), np.zeros(o, np.uint8)]
-    used = row_kernels.shape(start, end, target, delay, mark, zero, 1, size, *out)
+    first = np.array([0, *edges, size])
+    used = row_kernels.shape(start, end, target, delay, mark, zero, 1, first, *out)
     assert used == 1 + out[2].sum()
     assert all(t >= 0 and t + n <= size for t, n in zip(out[0], out[2], strict=True))
     weights = np.zeros(used, np.int8)
@@ -104,6 +105,20 @@ def test_windows_with_missing_corners_are_evenly_apart(seed):
         if 0 < first < 5_000:
             assert (alone, len(lengths), len(set(lengths)), set(np.diff(begins))) == (0, 16, 1, {100})
             assert 30 <= lengths[0] <= 33
+
+
+def test_a_run_gets_no_longer_over_the_edge_of_a_core():
+    target = np.concatenate([np.arange(100 * k + (k == 3), 100 * k + 30 - 2 * (k == 5)) for k in range(8)])
+    ones = np.ones(target.size)
+    *_, begins = split(target, ones, 0 * ones)
+    assert begins == [100 * k for k in range(8)]
+    for edges, wanted in (((301,), 301), ((528,), 500)):  # ahead of the fourth run, behind the sixth
+        _, lengths, _, _, begins = split(target, ones, 0 * ones, edges=edges)
+        inside = [sum(b < e < b + n for e in edges) for b, n in zip(begins, lengths, strict=True)]
+        assert not any(inside)
+        assert len(begins) == 8
+        assert wanted in begins
+    assert split(target, ones, 0 * ones, edges=range(50, 10_000, 100))[1] == [30] * 8
 
 
 def test_runs_of_other_delays_and_lengths_stay_apart():

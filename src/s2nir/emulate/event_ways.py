@@ -106,9 +106,10 @@ class Pairs:
         self._key = self._key[self._order]
 
     def number(self, source: NDArray[Any], core: NDArray[Any]) -> NDArray[np.int64]:
-        """The pairs of sources and cores that belong together."""
-        at = np.searchsorted(self._key, source * self.cores + core)
-        return np.asarray(self._order[at], np.int64)
+        """The pairs of sources and cores that belong together; -1 where packets of the source do not reach the core."""
+        key = source * self.cores + core
+        at = np.searchsorted(self._key, key).clip(0, max(self.size - 1, 0))
+        return np.where(self._key[at] == key, self._order[at], -1) if self.size else np.full(key.shape, -1)
 
     def words(self, matrix: Any) -> NDArray[np.float64]:
         """By pair, the entries of a sparse matrix (sources, cores)."""
@@ -133,7 +134,8 @@ class Pairs:
             here = np.minimum(length, first[core + 1] - target)
             columns.append(np.stack([self.number(source, core), target, weight, here, delay]))
             left = np.stack([source, target + here, weight + here, length - here, delay])[:, length > here]
-        pair, target, weight, length, delay = np.concatenate(columns, axis=1)
+        pair, target, weight, length, delay = found = np.concatenate(columns, axis=1)
+        pair, target, weight, length, delay = found[:, pair >= 0]  # a hole of a run may be all that a core has of it
         order = np.argsort(pair, kind="stable")
         alone = np.repeat(np.arange(ready.size), np.diff(s.one))
         single = self.number(alone, np.searchsorted(first, s.one_target, side="right") - 1)

@@ -121,18 +121,25 @@ def _apart(target: Any, length: Any, delay: Any, i: int, end: int, apart: int, s
 
 
 @njit(cache=True, nogil=True)
-def _even(target: Any, length: Any, delay: Any, a: int, b: int, size: int) -> None:
-    """Make runs a..b of one source of one length and equally far apart where they nearly are."""
+def _even(target: Any, length: Any, delay: Any, a: int, b: int, first: Any) -> None:
+    """Make runs a..b of one source of one length and equally far apart where they nearly are; a run that gets longer
+    stays on the cores that it is on."""
     i = a
     while i < b:
         many, low, long, by = 1, 0, 0, 0
         for j in range(i, min(i + 3, b - 1)):  # what is missing at the ends of these tells the wrong distance
             for ends in range(2):
                 apart = np.int64(target[j + 1]) - target[j] + (length[j + 1] - length[j] if ends else 0)
-                found = _apart(target, length, delay, i, b, apart, size) if apart > 0 else (1, low, long)
+                found = _apart(target, length, delay, i, b, apart, first[-1]) if apart > 0 else (1, low, long)
                 if found[0] > many or (found[0] == many and found[2] < long):
                     many, low, long = found
                     by = apart
+        for k in range(many):
+            begin, end = target[i + k], target[i + k] + length[i + k]
+            begin = first[np.searchsorted(first, begin, side="right") - 1]
+            if low + k * by < begin or low + k * by + long > first[np.searchsorted(first, end)]:
+                many = k if k > 1 else 1
+                break
         for k in range(many if many > 1 else 0):
             target[i + k], length[i + k] = low + k * by, long
         i += many
@@ -140,10 +147,13 @@ def _even(target: Any, length: Any, delay: Any, a: int, b: int, size: int) -> No
 
 @njit(cache=True, nogil=True)
 def shape(
-    start: Any, end: Any, target: Any, delay: Any, mark: Any, run: Any, begin: int, size: int, to_target: Any,
+    start: Any, end: Any, target: Any, delay: Any, mark: Any, run: Any, begin: int, first: Any, to_target: Any,
     to_weight: Any, to_length: Any, to_delay: Any,
 ) -> int:
-    """Runs from `run[s]` on, by source, among `size` targets, and their weights from `begin` on; where these end."""
+    """Runs from `run[s]` on, by source, and their weights from `begin` on; returns where these end.
+
+    first : where the targets of each core begin, and where all end
+    """
     at = begin
     for s in range(start.size):
         r = run[s] - 1
@@ -153,7 +163,7 @@ def shape(
                 to_target[r], to_length[r], to_delay[r] = target[j], 1, delay[j]
             elif mark[j] == 2:
                 to_length[r] = target[j] - to_target[r] + 1
-        _even(to_target, to_length, to_delay, run[s], r + 1, size)
+        _even(to_target, to_length, to_delay, run[s], r + 1, first)
         for k in range(run[s], r + 1):
             to_weight[k] = at
             at += to_length[k]

@@ -93,11 +93,12 @@ def synapses(
             key, bits, _, _ = unpack_conv_entry(r.conv_entries[0])
             on = (keys >> bits << bits == key) & ((keys & (1 << bits) - 1) < r.descriptor.neurons)
             pieces.add(source[on], mine[keys[on] & (1 << bits) - 1], 0, 1, 0)
-    return _with_rows(pieces, gathered(cores, parts, first, arriving, place))
+    edges = first[[0, -1]] if pictures else first
+    return _with_rows(pieces, gathered(cores, parts, first, arriving, place), edges)
 
 
-def _with_rows(pieces: _Pieces, rows: Rows) -> Synapses:
-    """All segments by source: of one source, those of convolutions and relays first."""
+def _with_rows(pieces: _Pieces, rows: Rows, edges: NDArray[np.int64]) -> Synapses:
+    """All segments by source: of one source, those of convolutions and relays first; runs get no longer over edges."""
     from . import deliver_kernels, row_kernels
 
     size = rows.start.size
@@ -119,7 +120,7 @@ def _with_rows(pieces: _Pieces, rows: Rows) -> Synapses:
     at = start[source] + np.arange(source.size) - (np.cumsum(before) - before)[source]
     found.target[at], found.weight[at], found.length[at], found.delay[at] = target, weight, length, delay
     used = row_kernels.shape(
-        rows.start, rows.end, rows.target, rows.delay, mark, start[:-1] + before, pieces.used, size, found.target,
+        rows.start, rows.end, rows.target, rows.delay, mark, start[:-1] + before, pieces.used, edges, found.target,
         found.weight, found.length, found.delay,
     )
     weights = np.zeros(used, np.int8)
