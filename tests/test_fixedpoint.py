@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from s2nir import fixedpoint
-from s2nir.emulate import kernels
+from s2nir.emulate import step_kernels
 from s2nir.fixedpoint import INT32_MAX, INT32_MIN, Rounding
 
 HALF = 1 << 30
@@ -174,7 +174,7 @@ def drawn(n=100_000):
 def test_the_kernel_multiplies_as_the_definition_does():
     state, decay = drawn()
     want = fixedpoint.multiply_decay(state, decay)
-    got = np.array([kernels.multiply_decay(s, d) for s, d in zip(state, decay, strict=True)])
+    got = np.array([step_kernels.multiply_decay(s, d) for s, d in zip(state, decay, strict=True)])
     assert int((got != want).sum()) == 0
     product = state.astype(object) * decay.astype(object)
     assert sum(p % 2**31 == 2**30 for p in product) > 1000  # ties are among them
@@ -195,4 +195,4 @@ def test_the_kernel_holds_as_saturate_does_and_counts():
 
 @pytest.mark.parametrize("name", ["INT32_MAX", "INT32_MIN"])
 def test_the_kernels_know_the_same_limits(name):
-    assert getattr(kernels, name) == getattr(fixedpoint, name)
+    assert getattr(step_kernels, name) == getattr(fixedpoint, name)
