@@ -187,7 +187,7 @@ def test_the_kernel_holds_as_saturate_does_and_counts():
         [b + d for b in (INT32_MAX, INT32_MIN, 0) for d in (-2, -1, 0, 1, 2)],
     ])
     counts = np.zeros(2, np.int64)
-    got = np.array([kernels.hold(v, counts, 1) for v in values])
+    got = np.array([step_kernels.hold(v, counts, 1) for v in values])
     want = fixedpoint.saturate(values)
     assert int((got != want).sum()) == 0
     assert counts.tolist() == [0, int((want != values).sum())]
