@@ -6,7 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import s2nir
-from s2nir.emulate import decode, reference, row_kernels
+from s2nir.emulate import decode, deliver_kernels, program, reference, row_kernels
+from s2nir.emulate.packed import pack
 from s2nir.mapping import Partition
 
 
@@ -140,10 +141,10 @@ def test_rows_of_every_form_bring_the_same_segments(rows):
     whole, cut = (decode(s2nir.compile(network, s2nir.SpiNNaker2(rows=rows), partition=Partition(slices=n)))
                   for n in (1, 7))
     dense = np.zeros((2, 40, 200), np.int64)
-    for k, program in enumerate((whole, cut)):
-        s, at = program.synapses, np.argsort(program.index["a"])
-        number = {int(program.index["a"][n]): n for n in at}
-        for i, source in enumerate(program.index["in"].tolist()):
+    for k, ready in enumerate((whole, cut)):
+        s, at = ready.synapses, np.argsort(ready.index["a"])
+        number = {int(ready.index["a"][n]): n for n in at}
+        for i, source in enumerate(ready.index["in"].tolist()):
             for j in range(s.start[source], s.start[source + 1]):
                 for m in range(s.length[j]):
                     dense[k, i, number[int(s.target[j]) + m]] += s.weights[s.weight[j] + m]
@@ -168,4 +169,30 @@ def test_four_long_rows_at_once_are_four_rows(p):
     found, wanted = s2nir.run(image, spikes, record=("spikes", "voltages")), reference(network, spikes)
     assert found.raw_spikes("a").any()
     assert np.array_equal(found.raw_spikes("a"), wanted.spikes["a"])
+    assert found.raw_voltages("a").tobytes() == wanted.voltages["a"].tobytes()
+
+
+def test_more_packets_and_forms_than_are_put_down_at_once():
+    """Runs of 50 lengths, of 700 sources that nearly all send in a tick, some more than one packet."""
+    rng, sources, targets = np.random.default_rng(0), 700, 120
+    weight = np.zeros((targets, sources))
+    for k in range(sources):
+        length = 11 + k % 50
+        first = rng.integers(0, targets - length)
+        weight[first : first + length, k] = rng.choice([-3, -1, 1, 2, 127], length)
+    net = s2nir.build({"in": sources, "a": s2nir.Neurons(shape=targets, tau=0.01, threshold=2_000.0)},
+                      [s2nir.Connect(source="in", target="a", weight=weight)], dt=1e-3)
+    network = s2nir.quantize(net, s2nir.PTQ(per="population"))
+    image = s2nir.compile(network, s2nir.SpiNNaker2(rows="dram"), max_count=3)
+    ready = program(image).placed
+    packed = pack(ready.synapses)
+    form = packed.form[ready.place[ready.index["in"]]]
+    assert packed.forms.shape[0] == deliver_kernels.FORMS
+    assert 0 < (form == 0).sum() < sources // 2
+    spikes = (rng.random((5, sources)) < 0.95).astype(np.uint8) + (rng.random((5, sources)) < 0.05)
+    assert ((spikes == 1).sum(axis=1) > deliver_kernels.ROOM).all()
+    assert (spikes == 2).any()
+    found, wanted = s2nir.run(image, spikes, ("spikes", "voltages")), reference(network, spikes, max_count=3)
+    assert found.raw_spikes("a").any()
+    assert np.array_equal(found.raw_spikes("a").reshape(-1), wanted.spikes["a"].reshape(-1))
     assert found.raw_voltages("a").tobytes() == wanted.voltages["a"].tobytes()
