@@ -110,7 +110,7 @@ def row(what: str, ns: dict, kinds: dict) -> dict:
 
 def deliver(synapses: Synapses, slot: np.ndarray, source: np.ndarray):
     y = pack(synapses)
-    base, count, held = np.zeros(1, np.int64), np.ones(source.size, np.int32), deliver_kernels.room()
+    base, count, held = np.zeros(1, np.int64), np.zeros(0, np.int32), deliver_kernels.room()
     return lambda: deliver_kernels.deliver(y, held, slot, base, source, count, 0, source.size, source, count, 0, 0)
 
 

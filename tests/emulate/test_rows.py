@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import s2nir
 from s2nir.emulate import decode, deliver_kernels, program, reference, row_kernels
-from s2nir.emulate.packed import pack
+from s2nir.emulate.packed import FEW, pack
 from s2nir.mapping import Partition
 
 
@@ -186,7 +186,7 @@ def test_more_packets_and_forms_than_are_put_down_at_once():
     image = s2nir.compile(network, s2nir.SpiNNaker2(rows="dram"), max_count=3)
     ready = program(image).placed
     packed = pack(ready.synapses)
-    form = packed.form[ready.place[ready.index["in"]]]
+    form = packed.rows[ready.place[ready.index["in"]]] >> deliver_kernels.FORM_AT & deliver_kernels.FORMS - 1
     assert packed.forms.shape[0] == deliver_kernels.FORMS
     assert 0 < (form == 0).sum() < sources // 2
     spikes = (rng.random((5, sources)) < 0.95).astype(np.uint8) + (rng.random((5, sources)) < 0.05)
@@ -196,3 +196,30 @@ def test_more_packets_and_forms_than_are_put_down_at_once():
     assert found.raw_spikes("a").any()
     assert np.array_equal(found.raw_spikes("a").reshape(-1), wanted.spikes["a"].reshape(-1))
     assert found.raw_voltages("a").tobytes() == wanted.voltages["a"].tobytes()
+
+
+@pytest.mark.parametrize(("targets", "sources", "populations"), [
+    (32, 600, 1), (100, 200, 1), (300, 700, 2), (811, 200, 1), (40, 90, FEW), (40, 90, FEW + 1),
+])
+def test_rows_with_their_targets_in_common(targets, sources, populations):
+    """More than are summed at once, 16 and 32 bits wide; lengths that no width divides; sums at the edges."""
+    rng, names = np.random.default_rng(0), [f"a{k}" for k in range(populations)]
+    nodes, ways = {}, []
+    for name in names:
+        weight = rng.choice([-127, -1, 1, 3, 127], (targets, sources))
+        weight[0], weight[-1] = 127, -127
+        nodes |= {f"{name}in": sources, name: s2nir.Neurons(shape=targets, tau=0.01, threshold=1_500.0)}
+        ways.append(s2nir.Connect(source=f"{name}in", target=name, weight=weight))
+    network = s2nir.quantize(s2nir.build(nodes, ways, dt=1e-3), s2nir.PTQ(per="population"))
+    image = s2nir.compile(network, s2nir.SpiNNaker2(rows="dram"), max_count=2)
+    forms = pack(program(image).placed.synapses).forms[1:, 5]
+    assert (forms >= 0).any() if populations <= FEW else (forms == -1).all()
+    some = (rng.random((6, sources)) < np.linspace(0.02, 1, 6)[:, np.newaxis]).astype(np.uint8)
+    several = some + (rng.random(some.shape) < 0.1)
+    for spikes in (some, several):
+        each = {f"{name}in": spikes for name in names}
+        found, wanted = s2nir.run(image, each, ("spikes", "voltages")), reference(network, each, max_count=2)
+        for name in names:
+            assert found.raw_spikes(name).any()
+            assert np.array_equal(found.raw_spikes(name).reshape(-1), wanted.spikes[name].reshape(-1))
+            assert found.raw_voltages(name).tobytes() == wanted.voltages[name].tobytes()

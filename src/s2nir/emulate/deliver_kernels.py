@@ -28,6 +28,11 @@ from .vectors import (
     further,
     load,
     of,
+    panel_32,
+    panel_64,
+    panel_128,
+    panel_256,
+    store,
     take,
     times_1,
     times_8,
@@ -39,7 +44,8 @@ RUNS, DOWN_AT, ONE = 0xFFFFFF, 24, 1  # of its fourth word, and that of a single
 FAR, MOST = 1 << 21, 32  # bytes of rows from which on memory is asked for what comes later; and for how many lines
 LONG = 256  # targets that rows must share to be added in one pass
 FORMS, ROOM = 32, 512  # forms of rows, 0 of all others; packets that are put down by them at once
-PLACE_AT = 32  # of a row's word, where its weights begin; below it is its first target (packed.py)
+AT_ONCE = 256  # rows whose sums fit 16 bits
+FIRST, FORM_AT, PLACE_AT = 0x7FFFFFF, 27, 32  # of a row's word: its first target, its form, where its weights begin
 
 
 @njit(cache=True, nogil=True)
@@ -53,7 +59,7 @@ def shared(start: Any, blocks: Any, source: Any, count: Any, begin: int, end: in
     for m in range(begin, end):
         j = start[source[m]]
         form = blocks[4 * j + 1]
-        if start[source[m] + 1] - j != 1 or count[m] != 1 or form >> DELAY_AT != first >> DELAY_AT:
+        if start[source[m] + 1] - j != 1 or (count.size and count[m] != 1) or form >> DELAY_AT != first >> DELAY_AT:
             break
         if blocks[4 * j + 3] != ONE:
             break
@@ -68,21 +74,6 @@ def shared(start: Any, blocks: Any, source: Any, count: Any, begin: int, end: in
     if four_high > 0:
         return 4, four_low, four_low + (four_high - four_low) // 32 * 32
     return 1, np.int64(0), np.int64(0)
-
-
-@njit(cache=True, nogil=True)
-def alike(start: Any, blocks: Any, source: Any, count: Any, begin: int, form: Any) -> bool:
-    """Whether 8 sources from `begin` on have one row of that form each, of whole vectors."""
-    if form >> LENGTH_AT & LENGTH < 32 or form >> LENGTH_AT & 31:
-        return False
-    for m in range(begin, begin + 8):
-        s = source[m]
-        j = take(start, s)
-        if take(start, s + 1) - j != 1 or take(blocks, 4 * j + 1) != form or count[m] != 1:
-            return False
-        if take(blocks, 4 * j + 3) != ONE:
-            return False
-    return True
 
 
 @njit(inline="always")
@@ -146,7 +137,7 @@ def add_rows_of(
             for n in range(0, min(length + (runs - 1) * abs(down), 64 * MOST), 64):
                 ask_for(row + n)
         row = load(words, m, np.int64(0))
-        to, row = further(slot, row & TARGET, one), weights + (row >> PLACE_AT)
+        to, row = further(slot, row & FIRST, one), weights + (row >> PLACE_AT)
         for _ in range(runs):
             if rest is None:
                 add_run(to, row, length, one)
@@ -180,6 +171,28 @@ def add_form(
         add_rows_of(words, many, slot, weights, length, across, down, runs, far, one, None)
 
 
+@njit(inline="never", cache=True, nogil=True)
+def add_same(words: int, many: int, slot: int, weights: int, length: int, one: Any) -> None:
+    """As `add_form`, of single runs that have their targets in common: some targets at a time, over all rows."""
+    to = further(slot, load(words, 0, np.int64(0)) & FIRST, one)
+    for begin in range(0, many, AT_ONCE):
+        some, first, n = min(AT_ONCE, many - begin), words + 8 * begin, 0
+        while n + 256 <= length:
+            panel_256(first, some, further(to, n, one), weights + n, PLACE_AT, one)
+            n += 256
+        if length & 128:
+            panel_128(first, some, further(to, n, one), weights + n, PLACE_AT, one)
+            n += 128
+        if length & 64:
+            panel_64(first, some, further(to, n, one), weights + n, PLACE_AT, one)
+            n += 64
+        if length & 32:
+            panel_32(first, some, further(to, n, one), weights + n, PLACE_AT, one)
+            n += 32
+        for m in range(some if n < length else 0):
+            add_run(further(to, n, one), weights + n + (load(first, m, np.int64(0)) >> PLACE_AT), length - n, one)
+
+
 @njit(cache=True, nogil=True)
 def several(
     start: Any, blocks: Any, weights: Any, slot: Any, at: int, source: Any, count: Any, k: int, end: int
@@ -189,14 +202,9 @@ def several(
 
     at : where the slot begins in which the first of them acts
     """
-    j = take(start, source[k])
-    form = take(blocks, 4 * j + 1)
-    together, low, high = 8, form & TARGET, (form & TARGET) + (form >> LENGTH_AT & LENGTH)
-    whole = k + 8 <= end and alike(start, blocks, source, count, k, form)
-    if not whole:
-        together, low, high = shared(start, blocks, source, count, k, min(k + 8, end))
-        if together < 4:
-            return 0
+    together, low, high = shared(start, blocks, source, count, k, min(k + 8, end))
+    if together == 1:
+        return 0
     a, b, c, d = start[source[k]], start[source[k + 1]], start[source[k + 2]], start[source[k + 3]]
     wa, wb, wc, wd = from_zero(blocks, a), from_zero(blocks, b), from_zero(blocks, c), from_zero(blocks, d)
     if together == 4:
@@ -208,14 +216,13 @@ def several(
         for t in range(low, high, 32):
             some = (wa + t, wb + t, wc + t, wd + t, we + t, wf + t, wg + t, wh + t)
             add_rows(slot, at + t, weights, some)
-    if not whole:
-        for m in range(k, k + together):
-            j = take(start, source[m])
-            w, form = take(blocks, 4 * j), take(blocks, 4 * j + 1)
-            first, last = form & TARGET, (form & TARGET) + (form >> LENGTH_AT & LENGTH)
-            add_block(where(slot, at + first), where(weights, w), low - first, 0, 0, 1, of(slot, 1))
-            add_block(where(slot, at + high), where(weights, w + high - first), last - high, 0, 0, 1, of(slot, 1))
-    return together
+    for m in range(k, k + together):
+        j = take(start, source[m])
+        w, form = take(blocks, 4 * j), take(blocks, 4 * j + 1)
+        first, last = form & TARGET, (form & TARGET) + (form >> LENGTH_AT & LENGTH)
+        add_block(where(slot, at + first), where(weights, w), low - first, 0, 0, 1, of(slot, 1))
+        add_block(where(slot, at + high), where(weights, w + high - first), last - high, 0, 0, 1, of(slot, 1))
+    return int(together)
 
 
 @njit(cache=True, nogil=True)
@@ -236,6 +243,17 @@ def others(
                 w = take(blocks, 4 * j)
                 for line in range(w, min(take(blocks, 4 * last), w + 64 * MOST), 64):
                     ask(weights, line)
+            if singles:
+                ask(bunch, source[k + 6])
+                ask(bunches, 2 * take(bunch, source[k + 4]))
+                j, last = take(bunch, source[k + 2]), take(bunch, source[k + 2] + 1)
+                if j < last:
+                    w = take(bunches, 2 * j)
+                    last = w + min(take(bunches, 2 * j + 1) >> LENGTH_AT & LENGTH, 64 * MOST)
+                    for n in range(w, last, 32):
+                        ask(near, n)
+                    for n in range(w, last, 64):
+                        ask(alone, n)
         done, s = 0, source[k]
         j = take(start, s)
         if fours and k + 4 <= end and take(start, s + 1) - j == 1 and take(blocks, 4 * j + 3) == ONE:
@@ -244,14 +262,14 @@ def others(
                 at = take(base, form >> DELAY_AT & 255)
                 done = several(start, blocks, weights, slot, at, source, count, k, end)
         if done == 0:
-            done, number = 1, count[k]
+            done, number = 1, np.int64(count[k]) if count.size else np.int64(1)
             for j in range(take(start, s), take(start, s + 1)):
                 w, form, many = take(blocks, 4 * j), take(blocks, 4 * j + 1), take(blocks, 4 * j + 3)
                 at = take(base, form >> DELAY_AT & 255) + (form & TARGET)
                 add_block(where(slot, at), where(weights, w), form >> LENGTH_AT & LENGTH, take(blocks, 4 * j + 2),
                           many >> DOWN_AT, many & RUNS, of(slot, number))
         for m in range(k, k + done if singles else 0):
-            s, number = source[m], count[m]
+            s, number = source[m], np.int64(count[m]) if count.size else np.int64(1)
             for j in range(take(bunch, s), take(bunch, s + 1)):
                 w, form = take(bunches, 2 * j), take(bunches, 2 * j + 1)
                 to, last = take(base, form >> DELAY_AT & 255) + (form & TARGET), w + (form >> LENGTH_AT & LENGTH)
@@ -271,17 +289,41 @@ def room() -> tuple[Any, Any]:
 
 
 @njit(inline="always")
-def put_down(held: Any, filled: Any, form: Any, place: Any, source: Any, count: Any, begin: int, end: int) -> None:
-    """Packets `begin` to `end` by the forms of their sources' rows; those of several in one are among the others."""
-    for k in range(begin, end):
-        s = take(source, k)
-        f = np.int64(take(form, s))
-        if take(count, k) != 1:
-            f = np.int64(0)
-        at = take(filled, f)
-        held[f * ROOM + at] = take(place, s) if f else s
-        held[FORMS * ROOM + take(filled, 0)] = take(count, k)
-        filled[f] = at + 1
+def put_one(held: int, filled: int, row: Any, source: Any, number: Any) -> None:
+    """A packet by the form of its source's row; several in one are among the others."""
+    f = row >> FORM_AT & FORMS - 1 if number == 1 else np.int64(0)
+    at = load(filled, f, f)
+    store(held, FORMS * ROOM + load(filled, 0, f), np.int64(number))
+    store(held, f * ROOM + at, row if f else np.int64(source))
+    store(filled, f, at + 1)
+
+
+@njit(inline="never", cache=True, nogil=True)
+def put_down(held: int, filled: int, rows: int, source: int, count: int, begin: int, end: int, unit: Any) -> None:
+    """Packets `begin` to `end` by the forms of their sources' rows, at addresses; count : 0 where each is 1; unit : as
+    a source is"""
+    k, word = begin, np.int64(0)
+    while k < end and count == 0:  # most of the time one after the other has the same form
+        s = load(source, k, unit)
+        row = load(rows, s, word)
+        f = row >> FORM_AT & FORMS - 1
+        if f == 0:
+            put_one(held, filled, row, s, 1)
+            k += 1
+            continue
+        at = load(filled, f, word)
+        to, begin = held + 8 * (f * ROOM + at), k
+        while (row >> FORM_AT & FORMS - 1) == f:
+            store(to, k - begin, row)
+            k += 1
+            if k == end:
+                break
+            row = load(rows, load(source, k, unit), word)
+        store(filled, f, at + k - begin)
+    while k < end:
+        s = load(source, k, unit)
+        put_one(held, filled, load(rows, s, word), s, load(count, k, np.int32(0)) if count else np.int32(1))
+        k += 1
 
 
 @njit(cache=True, nogil=True)
@@ -292,24 +334,31 @@ def deliver(
     """Add the rows of sources `begin` to `end`, and of `first` to `last` of `more`, to the slots of the ticks in which
     they act.
 
-    y : Packed; held : of `room()`; base : where each delay's slot begins; count, number : packets of each source
+    y : Packed; held : of `room()`; base : where each delay's slot begins
+    count, number : int32, packets of each source; empty where that is 1
     """
-    start, blocks, weights, bunch, bunches, near, alone, fours, form, place, forms = bare(y)
+    start, blocks, weights, bunch, bunches, near, alone, fours, rows, forms = bare(y)
     packets, filled, slot, base, source, count, more, number = bare((*held, slot, base, source, count, more, number))
-    far = weights.size + 8 * blocks.size > FAR
+    far = weights.size + 8 * blocks.size + 3 * alone.size > FAR
     if forms.shape[0] == 1:
         others(start, blocks, weights, bunch, bunches, near, alone, fours, far, slot, base, source, count, begin, end)
         others(start, blocks, weights, bunch, bunches, near, alone, fours, far, slot, base, more, number, first, last)
         return
     while begin < end or first < last:
         until = min(end, begin + ROOM)
-        put_down(packets, filled, form, place, source, count, begin, until)
+        put_down(where(packets, 0), where(filled, 0), where(rows, 0), where(source, 0),
+                 where(count, 0) if count.size else 0, begin, until, of(source, 0))
         then = min(last, first + ROOM - (until - begin))
-        put_down(packets, filled, form, place, more, number, first, then)
+        put_down(where(packets, 0), where(filled, 0), where(rows, 0), where(more, 0),
+                 where(number, 0) if number.size else 0, first, then, of(more, 0))
         begin, first = until, then
         for f in range(1, forms.shape[0]):
             many = filled[f]
-            if many:
+            if many and forms[f, 5] >= 0:
+                filled[f] = 0
+                add_same(where(packets, f * ROOM), many, where(slot, take(base, forms[f, 0])), where(weights, 0),
+                         forms[f, 1], of(slot, 1))
+            elif many:
                 filled[f] = 0
                 add_form(where(packets, f * ROOM), many, where(slot, take(base, forms[f, 0])), where(weights, 0),
                          forms[f, 1], forms[f, 2], forms[f, 3], forms[f, 4], far, of(slot, 1))

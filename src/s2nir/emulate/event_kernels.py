@@ -22,7 +22,7 @@ from .kernels import AT_ONCE, collect, relay, remember, reset
 from .memory import Groups as Groups
 from .step_kernels import late_float, planned, step_fixed, step_float, step_planned
 
-BESIDE = "2acf3b019aca9d4e"  # digest of kernels.py: numba's cache sees edits of this file alone
+BESIDE = "a10f5f79569b8276"  # digest of kernels.py: numba's cache sees edits of this file alone
 INPUT = -1  # a kind of group beside those of kernels.py
 DROP, OVERWRITE, STALL = 0, 1, 2
 SIZE, FREE, LEFT, KEPT, LOGGED, END, EVENTS = 0, 1, 2, 3, 4, 5, 6  # counters
@@ -101,8 +101,8 @@ class Given(NamedTuple):
     """What inputs send, by row and tick."""
 
     start: NDArray[np.int64]
-    source: NDArray[np.int64]
-    number: NDArray[np.int64]
+    source: NDArray[np.int32]
+    number: NDArray[np.int32]
 
 
 class Pool(NamedTuple):
@@ -437,7 +437,7 @@ def run_events(
     plan, reals, bits = planned(p, x.groups, s)
     for c in range(x.groups.first.size):
         remember(plan[c : c + 1], bits, w.fired, x.groups.first[c], x.groups.first[c] + w.size[c])
-    some, ones = np.empty(CHUNK, np.int64), np.ones(CHUNK, np.int64)
+    some, ones = np.empty(CHUNK, np.int64), np.empty(0, np.int32)
     cores, links = net.at.size, net.across.size
     logged = tally.log.shape[0] > 0
     while n[SIZE]:

@@ -37,7 +37,7 @@ from .step_kernels import (
 )
 from .vectors import FLAGS, bare, flags, ones, put, take, trailing_zeros, wait
 
-BESIDE = "ec1fb06ad2e952ad"  # digest of the files whose helpers are called: numba's cache sees edits of this file alone
+BESIDE = "816c1ff55b45f929"  # digest of the files whose helpers are called: numba's cache sees edits of this file alone
 AT_ONCE = 4  # neurons that fired of a word, which are listed whether there are so many or not
 
 
@@ -54,16 +54,17 @@ class State(NamedTuple):
 
 
 class Input(NamedTuple):
-    """Packets of the inputs, sorted by tick: start (ticks + 1), source, number of packets."""
+    """Packets of the inputs, sorted by tick: start (ticks + 1), source, number of packets; empty where that is 1."""
 
     start: NDArray[np.int64]
-    source: NDArray[np.int64]
-    number: NDArray[np.int64]
+    source: NDArray[np.int32]
+    number: NDArray[np.int32]
 
 
 class Output(NamedTuple):
     """What is kept: spikes and relayed packets in order, and the membranes of `watch` after each tick.
 
+    number : empty where there are no relays, and all are spikes
     compared : as `v`, ahead of an immediate reset; without rows where it is not asked for
     """
 
@@ -154,27 +155,31 @@ def relay(g: Any, s: Any, at: int, source: Any, number: Any) -> int:
 
 
 @njit(cache=True, nogil=True)
-def packets(counts: Any, index: Any) -> tuple[Any, Any, Any]:
-    """Where counts (steps, sources) are not 0: start of each step, number of the source by `index`, how many."""
+def packets(counts: Any, index: Any, held: Any) -> tuple[Any, Any, Any, Any]:
+    """Where counts (steps, sources) are not 0: start of each step, number of the source by `index`, how many, which is
+    empty where each is 1; and the room that was needed, int32, where `held` was not enough."""
     steps, wide = counts.shape
-    flat, place = counts.ravel(), np.empty(1024 + wide, np.int64)
-    start, found = np.zeros(steps + 1, np.int64), 0
+    flat, start, found, bits = counts.ravel(), np.zeros(steps + 1, np.int64), 0, 0
     for step in range(steps):
-        if found + wide + AT_ONCE > place.size:
-            place = np.append(place, np.empty(found + wide + AT_ONCE, np.int64))
+        if found + wide + AT_ONCE > held.size:
+            held = np.append(held[:found], np.empty(found + 8 * wide + AT_ONCE, np.int32))
         row = flat[step * wide : (step + 1) * wide]
         for at in range(0, wide // FLAGS * FLAGS, FLAGS):
-            found = listed(place, found, step * wide + at, flags(row, at))
+            found = listed(held, found, at, flags(row, at))
         for k in range(wide // FLAGS * FLAGS, wide):
             if row[k]:
-                place[found] = step * wide + k
+                held[found] = k
                 found += 1
+        for k in range(start[step], found):
+            bits |= take(row, take(held, k))
         start[step + 1] = found
-    source, number = np.empty(found, np.int64), np.empty(found, np.int64)
-    for step in range(steps):
+    source, number = np.empty(found, np.int32), np.empty(found if bits > 1 else 0, np.int32)
+    for k in range(found):
+        put(source, k, take(index, take(held, k)))
+    for step in range(steps if bits > 1 else 0):
         for k in range(start[step], start[step + 1]):
-            source[k], number[k] = index[place[k] - step * wide], flat[place[k]]
-    return start, source, number
+            number[k] = flat[step * wide + held[k]]
+    return start, source, number, held
 
 
 @njit(cache=True, nogil=True)
@@ -182,7 +187,7 @@ def numbered(number: Any, place: Any) -> Any:
     """int32, the number of each place."""
     found = np.empty(place.size, np.int32)
     for k in range(place.size):
-        found[k] = number[place[k]]
+        put(found, k, take(number, take(place, k)))
     return found
 
 
@@ -205,7 +210,8 @@ def send(out: Any, part: Any, tick: int, kept: int, spikes: int, relayed: int) -
             all_passed += part.meet[row + 2 * k + 1]
         out.source[kept + before : kept + before + spikes] = part.fired[:spikes]
     out.tick[kept + before : kept + before + spikes] = tick
-    out.number[kept + before : kept + before + spikes] = 1
+    if out.number.size:
+        out.number[kept + before : kept + before + spikes] = 1
     for k in range(relayed):
         out.tick[kept + total + passed + k] = tick
         out.source[kept + total + passed + k] = part.source[k]

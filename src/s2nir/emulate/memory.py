@@ -112,6 +112,11 @@ class Program:
         return synapses(self.cores, self.directory, self.parts, self.first, self.arrivals, self.place, pictures)
 
     @cached_property
+    def relays(self) -> bool:
+        """Whether some neurons are relays, which pass several packets on as one."""
+        return bool((self.groups.kind == RELAY).any())
+
+    @cached_property
     def number(self) -> NDArray[np.int64]:
         """The neuron at each place."""
         rising = np.arange(self.size)

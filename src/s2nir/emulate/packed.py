@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .segments import Synapses
 
 NEAR = 1 << 16  # targets of a bunch
+FEW, SHORT = 4, 32  # places that rows of one length begin at, for their sums to be kept; targets that such a row has
 MOST = 1 << 24  # targets of a run, runs of a block, synapses of a bunch
 
 
@@ -24,9 +25,10 @@ class Packed(NamedTuple):
     bunch, bunches : bunches of each source, two words each: place of its synapses; the target they count from, how
         many, delay
     near, alone : uint16 and int8, target and weight of each synapse of a bunch
-    form, place : of each source that has one block at most, and nothing else, the form of its row and a word of where
-        its first weight and its first target are; form 0 where that is not so
-    forms : delay, length, targets to the next run, weights to the next, and how many runs, of each form
+    rows : of each source that has one block at most, and nothing else, a word of where its first weight is, the form of
+        its row, and its first target; 0 where that is not so
+    forms : delay, length, targets to the next run, weights to the next, how many runs, and the first target, where all
+        share it, or -1, of each form
     """
 
     start: NDArray[np.int64]
@@ -37,8 +39,7 @@ class Packed(NamedTuple):
     near: NDArray[np.uint16]
     alone: NDArray[np.int8]
     fours: bool
-    form: NDArray[np.uint8]
-    place: NDArray[np.int64]
+    rows: NDArray[np.int64]
     forms: NDArray[np.int64]
 
 
@@ -63,27 +64,53 @@ def pack(y: Synapses) -> Packed:
 
 def _forms(
     start: NDArray[np.int64], blocks: NDArray[np.int64], bunch: NDArray[np.int64]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    """The forms that most sources have. Long rows are not among them: several are added in one pass."""
-    from .deliver_kernels import DELAY_AT, DOWN_AT, FORMS, LENGTH, LENGTH_AT, LONG, ONE, PLACE_AT, RUNS, TARGET
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The forms that most sources have. Long rows are among them only where they have their targets in common: of
+    others, several are added in one pass."""
+    from .deliver_kernels import (
+        DELAY_AT,
+        DOWN_AT,
+        FIRST,
+        FORM_AT,
+        FORMS,
+        LENGTH,
+        LENGTH_AT,
+        LONG,
+        ONE,
+        PLACE_AT,
+        RUNS,
+        TARGET,
+    )
 
-    form, place = np.zeros(start.size - 1, np.uint8), np.zeros(start.size - 1, np.int64)
+    words = np.zeros(start.size - 1, np.int64)
     source = np.flatnonzero((np.diff(start) <= 1) & (np.diff(bunch) == 0))
     weight, second, across, fourth = np.where(
         start[source] < start[source + 1], np.append(blocks, [0] * 4).reshape(-1, 4)[start[source]].T, 0)
-    length = second >> LENGTH_AT & LENGTH
-    some = (weight < 1 << 63 - PLACE_AT) & ((length < LONG) | (fourth != ONE))
-    place[source] = weight << PLACE_AT | second & TARGET
-    source = source[some]
-    columns = [c[some] for c in (second >> DELAY_AT & 255, length, across, fourth >> DOWN_AT, fourth & RUNS)]
+    length, delay = second >> LENGTH_AT & LENGTH, second >> DELAY_AT & 255
+    target = _shared(delay, np.where(fourth == ONE, length, 0), second & TARGET)
+    some = (length < LONG) | (fourth != ONE) | (target >= 0)
+    some &= (weight < 1 << 63 - PLACE_AT) & (second & TARGET <= FIRST)
+    source, word = source[some], (weight << PLACE_AT | second & TARGET)[some]
+    columns = [c[some] for c in (delay, length, across, fourth >> DOWN_AT, fourth & RUNS, target)]
     order = np.lexsort(columns)
-    rows = np.stack(columns, axis=1)[order]
-    begin = np.flatnonzero(np.concatenate([[True], (rows[1:] != rows[:-1]).any(axis=1)])[: order.size])
+    found = np.stack(columns, axis=1)[order]
+    begin = np.flatnonzero(np.concatenate([[True], (found[1:] != found[:-1]).any(axis=1)])[: order.size])
     many = np.diff(np.append(begin, order.size))
     kept = np.sort(np.argsort(-many, kind="stable")[: FORMS - 1])
-    if not rows[begin[kept], 4].any():
+    if not found[begin[kept], 4].any():
         kept = kept[:0]  # what has no rows is no reason to look at forms
-    number = np.zeros(begin.size, np.uint8)
-    number[kept] = 1 + np.arange(kept.size)
-    form[source[order]] = np.repeat(number, many)
-    return form, place, np.concatenate([np.zeros((1, 5), np.int64), rows[begin[kept]]])
+    form = np.zeros(begin.size, np.int64)
+    form[kept] = 1 + np.arange(kept.size)
+    form = np.repeat(form, many)
+    words[source[order]] = np.where(form > 0, word[order] | form << FORM_AT, 0)
+    return words, np.concatenate([np.zeros((1, 6), np.int64), found[begin[kept]]])
+
+
+def _shared(delay: NDArray[np.int64], length: NDArray[np.int64], target: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The target of each run, where runs of its delay and length begin at `FEW` targets at most, and -1 elsewhere."""
+    found = np.full(target.size, -1, np.int64)
+    alike, number = np.unique(np.stack([delay, length], axis=1), axis=0, return_inverse=True)
+    both = np.unique(np.stack([number, target], axis=1), axis=0)
+    few = (np.bincount(both[:, 0], minlength=len(alike)) <= FEW) & (alike[:, 1] >= SHORT)
+    found[few[number]] = target[few[number]]
+    return found

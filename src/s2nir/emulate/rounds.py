@@ -11,10 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Packets = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+Packets = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]
 """Start of each tick (ticks + 1), source, count."""
 Result = tuple[tuple[NDArray[np.int32], ...], NDArray[Any], NDArray[Any], NDArray[np.int64]]
 """(tick, source, count) of what was sent, membranes, membranes ahead of resets, saturations by neuron."""
+
+
+def ones(size: int) -> NDArray[np.int32]:
+    """A count of 1 for each of many packets, which takes no room."""
+    return np.broadcast_to(np.int32(1), (size,))
+
+
+def all_ones(count: NDArray[Any]) -> bool:
+    """Whether a count is of `ones`, or nothing; others are not looked at."""
+    return count.size == 0 or (count.strides == (0,) and count[0] == 1)
 
 
 def together(packets: list[Packets]) -> Packets:

@@ -24,7 +24,7 @@ from .event import Served, event_round, queueing, served, timing_of
 from .memory import Program, decode
 from .parts import Part, Share, parts, run_parts
 from .recording import Recording
-from .rounds import Packets, Result, by_copy, together
+from .rounds import Packets, Result, all_ones, by_copy, ones, together
 
 _kept = threading.local()  # room for events, taken again: fresh pages cost more than what is written to them
 LARGE = 4096  # neurons of a network that several threads run together
@@ -182,15 +182,26 @@ def packets_of(
         for name, counts in given.items():
             held, index = np.ascontiguousarray(counts[b]), ready.index[named(name, b % copies)]
             if held.dtype == np.uint8:
-                start, source, number = kernels.packets(held, index)
+                room = getattr(_kept, "listed", np.empty(1024, np.int32))
+                start, source, number, _kept.listed = kernels.packets(held, index, room)
             else:
                 step, place = np.nonzero(held)
                 start = np.searchsorted(step, np.arange(held.shape[0] + 1))
-                source, number = index[place], held[step, place].astype(np.int64)
-            each.append((np.append(start, np.full(ticks - held.shape[0], start[-1])), source, number))
-        none = np.zeros(0, np.int64)
+                source, number = index[place].astype(np.int32), held[step, place].astype(np.int32)
+            start = np.append(start, np.full(ticks - held.shape[0], start[-1]))
+            each.append((start, source, number if number.size else ones(source.size)))
+        none = np.zeros(0, np.int32)
         found.append(together(each) if each else (np.zeros(ticks + 1, np.int64), none, none))
     return found
+
+
+def sent_to(packets: Packets, ready: Program) -> Any:
+    """Packets of the inputs as the kernel takes them, by place."""
+    from . import kernels
+
+    start, source, count = packets
+    number = np.zeros(0, np.int32) if all_ones(count) else count
+    return kernels.Input(start, ready.place[source].astype(np.int32), number)
 
 
 def start_state(ready: Program, slot: Any = np.int32) -> Any:
@@ -241,23 +252,24 @@ def one(
     ready = ready.placed
     team, fixed = parts(ready, threads), ready.arithmetic is Arithmetic.FIXED
     size, kind = ready.size, np.int32 if fixed else np.float32
-    state = start_state(ready, accumulator(ready, [part.packed for part in team], int(packets[2].max(initial=1))))
+    most = 1 if all_ones(packets[2]) else int(packets[2].max())
+    state = start_state(ready, accumulator(ready, [part.packed for part in team], most))
     membranes = np.zeros((ticks, watch.size), kind)
     compared = np.zeros((ticks if before else 0, watch.size), kind)
-    start, source, count = packets
-    given, watch = kernels.Input(start, ready.place[source], count), ready.place[watch]
+    given, watch = sent_to(packets, ready), ready.place[watch]
     tick = kept = 0
     sent = getattr(_kept, "sent", [])
     if not sent or sent[0].size < 4 * ready.stride + 1024:
         sent = [np.empty(64 * size + 1024, np.int32) for _ in range(3)]
-    out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
+    out = kernels.Output(sent[0], sent[1], sent[2] if ready.relays else sent[2][:0], watch, membranes, compared)
     while True:
         tick, kept = run_parts(team, watch, partial(
             ticking, ready, state, given, out, (tick, ticks, kept), (0, noise)))
         if tick == ticks:
             break
-        sent = [np.concatenate([a, np.empty(a.size, np.int32)]) for a in (out.tick, out.source, out.number)]
-        out = kernels.Output(sent[0], sent[1], sent[2], watch, membranes, compared)
+        sent = [np.concatenate([a, np.empty(a.size, np.int32)]) for a in sent]
+        out = out._replace(tick=sent[0], source=sent[1], number=sent[2] if ready.relays else sent[2][:0])
     _kept.sent = sent
-    events = (out.tick[:kept].copy(), kernels.numbered(ready.number, out.source[:kept]), out.number[:kept].copy())
+    number = out.number[:kept].copy() if ready.relays else ones(kept)
+    events = (out.tick[:kept].copy(), kernels.numbered(ready.number, out.source[:kept]), number)
     return events, membranes, compared, state.saturated if not fixed else state.saturated[ready.place]

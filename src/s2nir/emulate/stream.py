@@ -23,7 +23,8 @@ from .bounds import accumulator
 from .keep import Kept
 from .parts import parts, run_parts
 from .recording import Recording
-from .run import packets_of, program, start_state, ticking, watched
+from .rounds import Packets, ones
+from .run import packets_of, program, sent_to, start_state, ticking, watched
 
 KEPT = ("v", "i", "slot", "last", "held", "saturated")  # of the state; nothing fires between two ticks
 
@@ -115,7 +116,7 @@ class Stream:
 
     def silent(self, ticks: int) -> Ticks:
         """Ticks without input."""
-        ticks, none = Whole(what="ticks")(ticks, "stream.silent", RunError), np.zeros(0, np.int64)
+        ticks, none = Whole(what="ticks")(ticks, "stream.silent", RunError), np.zeros(0, np.int32)
         return self._run((np.zeros(ticks + 1, np.int64), none, none), ticks)
 
     def keep(
@@ -140,7 +141,7 @@ class Stream:
 
         return keep(self, source, folder, every, progress)
 
-    def _run(self, packets: tuple[NDArray[np.int64], ...], ticks: int) -> Ticks:
+    def _run(self, packets: Packets, ticks: int) -> Ticks:
         from . import kernels
 
         ready, slots = self._placed, self._placed.slots
@@ -148,11 +149,12 @@ class Stream:
         begin = self.tick if self.tick < self._steady else self._steady + self.tick % slots
         end, fixed = begin + ticks, ready.arithmetic is Arithmetic.FIXED
         start, source, count = packets
-        given = kernels.Input(np.concatenate([np.zeros(begin, np.int64), start]), ready.place[source], count)
+        given = sent_to((np.concatenate([np.zeros(begin, np.int64), start]), source, count), ready)
         watch = ready.place[self._watch]
         kind = np.int32 if fixed else np.float32
         membranes = np.zeros((end, watch.size), kind)
-        room = [np.empty(4 * ready.stride + 1024, np.int32) for _ in range(3)]
+        size = 4 * ready.stride + 1024
+        room = [np.empty(n, np.int32) for n in (size, size, size if ready.relays else 0)]
         out = kernels.Output(room[0], room[1], room[2], watch, membranes, np.zeros((0, watch.size), kind))
         events, tick = [], begin
         while tick < end:
@@ -160,7 +162,8 @@ class Stream:
             out.tick[:carried], out.source[:carried], out.number[:carried] = tick - 1, self._sent, 1
             tick, kept = run_parts(self._team, watch, partial(
                 ticking, ready, self._state, given, out, (tick, end, carried), (self.tick - begin, self._noise)))
-            events.append(tuple(column[carried:kept].copy() for column in room))
+            number = room[2][carried:kept].copy() if ready.relays else ones(kept - carried)
+            events.append((room[0][carried:kept].copy(), room[1][carried:kept].copy(), number))
             self._sent = out.source[:kept][out.tick[:kept] == tick - 1].copy()
         whole = [np.concatenate([np.zeros(0, np.int32), *(e[k] for e in events)]) for k in range(3)]
         whole[0] -= begin

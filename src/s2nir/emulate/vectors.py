@@ -167,6 +167,50 @@ def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
     return types.void(slot, types.int64, weights, places), code
 
 
+def _panel(width: int) -> Any:
+    @_intrinsic
+    def add(typing: Any, words: Any, many: Any, to: Any, weights: Any, shift: Any, unit: Any) -> Any:
+        """to[:width], of numbers like `unit`, += the sum of weights[k : k + width] over k = word >> shift of the
+        `many` words, 1 to 256; at addresses. The sums stay in registers."""
+
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            word, byte = ir.IntType(64), ir.IntType(8)
+            many_of = width // 32
+            wide, middle, narrow = (ir.VectorType(ir.IntType(n), 32) for n in (unit.bitwidth, 16, 8))
+            held, from_ = builder.inttoptr(args[0], word.as_pointer()), builder.inttoptr(args[3], byte.as_pointer())
+            before, loop = builder.block, builder.append_basic_block("rows")
+            behind = builder.append_basic_block("sums")
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            k, sums = builder.phi(word), [builder.phi(middle) for _ in range(many_of)]
+            row = builder.gep(from_, [builder.ashr(builder.load(builder.gep(held, [k])), args[4])])
+            further = builder.add(k, ir.Constant(word, 1))
+            for value, none in ((k, ir.Constant(word, 0)), *((total, ir.Constant(middle, None)) for total in sums)):
+                value.add_incoming(none, before)
+            k.add_incoming(further, loop)
+            more = []
+            for n, total in enumerate(sums):
+                part = builder.bitcast(builder.gep(row, [ir.Constant(word, 32 * n)]), narrow.as_pointer())
+                more.append(builder.add(total, builder.sext(builder.load(part, align=1), middle)))
+                total.add_incoming(more[-1], loop)
+            builder.cbranch(builder.icmp_signed("<", further, args[1]), loop, behind)
+            builder.position_at_end(behind)
+            slot = builder.inttoptr(args[2], wide.as_pointer())
+            for n, total in enumerate(more):
+                place = builder.gep(slot, [ir.Constant(word, n)])
+                total = total if unit.bitwidth == 16 else builder.sext(total, wide)
+                builder.store(builder.add(builder.load(place, align=2), total), place, align=2)
+            return context.get_dummy_value()
+
+        i = types.int64
+        return types.void(i, i, i, i, i, unit), code
+
+    return add
+
+
+panel_256, panel_128, panel_64, panel_32 = (_panel(n) for n in (256, 128, 64, 32))
+
+
 WIDTH = 16  # neurons that `membranes` steps
 SIZE, EXPONENT, SIGN = 0x7FFFFFFF, 0x7F800000, 0x80000000  # of a float32's bits
 
