@@ -29,7 +29,7 @@ ONLY = {  # heavy library -> modules that may import it, and whether inside a fu
               "graph/rule_kernels.py": False, "emulate/draw_kernels.py": False,
               "emulate/event_kernels.py": False, "emulate/deliver_kernels.py": False,
               "emulate/step_kernels.py": False,
-              "emulate/vectors.py": False},
+              "emulate/vectors.py": False, "emulate/neuron_vectors.py": False},
     "nir": {"frontend/nir_file.py": True},
     "torch": {"train/": False, "bench/": True, "frontend/snntorch_trace.py": True,
               "frontend/snntorch_module.py": False},

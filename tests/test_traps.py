@@ -20,11 +20,13 @@ SOURCE = Path(kernels.__file__).read_text()
 def test_an_edit_beside_the_kernels_is_an_edit_of_them():
     """cache=True sees edits of a function's own file; kernels.py holds a digest of those whose helpers it calls."""
     here = Path(kernels.__file__)
-    beside = [here.with_name(f"{name}.py") for name in ("deliver_kernels", "draw_kernels", "step_kernels", "vectors")]
+    beside = [here.with_name(f"{name}.py") for name in ("deliver_kernels", "draw_kernels", "step_kernels", "vectors",
+                                                       "neuron_vectors")]
     for file, others in ((here, beside), (here.with_name("event_kernels.py"), [here])):
         digest = hashlib.sha256(b"".join(p.read_bytes() for p in others)).hexdigest()[:16]
         assert f'BESIDE = "{digest}"' in file.read_text(), f"put the digest {digest} into {file.name}"
-    alone = ("__future__", "collections", "typing", "numpy", "numba", "llvmlite", "sys", "vectors")
+    alone = ("__future__", "collections", "typing", "numpy", "numba", "llvmlite", "sys", "vectors",
+             "neuron_vectors")
     assert imported("\n".join(p.read_text() for p in beside)) <= set(alone)
 
 

@@ -7,8 +7,8 @@ import s2nir
 from quantize.networks import dense, graph, lif, source
 from s2nir.emulate import program, reference, step_kernels
 from s2nir.emulate.bounds import accumulator
+from s2nir.emulate.neuron_vectors import WIDTH
 from s2nir.emulate.parts import parts
-from s2nir.emulate.vectors import WIDTH
 
 
 def summed(total, arithmetic="float32", **options):
@@ -103,6 +103,30 @@ def test_steps_round_below_the_normal_range_too(decay, slot, late):
         assert got.tobytes() == want.tobytes()
         assert not taken.any()
         assert np.array_equal(np.unpackbits(fired, bitorder="little"), want >= np.resize(threshold, n))
+
+
+@pytest.mark.parametrize("slot", [np.int16, np.int32])
+@pytest.mark.parametrize("late", [0, step_kernels.SUBTRACT, step_kernels.TO_VALUE])
+def test_currents_are_rounded_as_float32(slot, late):
+    rng, n = np.random.default_rng(4), 64 * WIDTH
+    small = (rng.integers(0, 1 << 32, (2, n), dtype=np.uint32) & np.uint32(0x81FFFFFF)).view(np.float32)
+    v, i = np.where(rng.random((2, n)) < 0.3, small, rng.normal(0, 20, (2, n)).astype(np.float32))
+    arriving = (rng.integers(-300, 300, n) * (rng.random(n) < 0.3)).astype(slot)
+    decay, syn_decay, offset, bias, value = (np.float32(x) for x in (0.93, 0.71, -0.4, 0.3, -2.5))
+    last = (rng.random(n) < 0.2) & (late > 0)
+    threshold = np.abs(rng.normal(10, 5, 3 * WIDTH)).astype(np.float32)
+    got, current, taken, fired = v.copy(), i.copy(), arriving.copy(), np.packbits(last, bitorder="little")
+    step_kernels.step_currents(
+        got.ctypes.data, current.ctypes.data, taken.ctypes.data, fired.ctypes.data, n, decay, syn_decay, offset, bias,
+        threshold.ctypes.data, threshold.size, late, value, np.int32(0), slot(0))
+    with np.errstate(under="ignore"):
+        now = (syn_decay * i + arriving.astype(np.float32)) + bias
+        want = (decay * v + now) + offset
+    want = np.where(last, value if late == step_kernels.TO_VALUE else want - np.resize(threshold, n), want)
+    assert current.tobytes() == now.tobytes()
+    assert got.tobytes() == want.astype(np.float32).tobytes()
+    assert not taken.any()
+    assert np.array_equal(np.unpackbits(fired, bitorder="little"), want >= np.resize(threshold, n))
 
 
 @pytest.mark.parametrize(("decay", "steps"), [(0.5, 200), (0.93, 1_500)])

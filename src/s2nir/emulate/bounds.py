@@ -17,6 +17,7 @@ from .packed import Packed
 
 INT16_MAX = 32767
 _bounds: weakref.WeakKeyDictionary[Program, NDArray[np.int64]] = weakref.WeakKeyDictionary()
+_found: weakref.WeakKeyDictionary[Program, dict[int, Any]] = weakref.WeakKeyDictionary()
 
 
 def accumulator(ready: Program, packed: list[Packed], most: int) -> Any:
@@ -24,12 +25,15 @@ def accumulator(ready: Program, packed: list[Packed], most: int) -> Any:
 
     packed : the synapses into all of the program's neurons, part by part
     """
-    if any(p.kind == "relay" for p in ready.directory):
+    if ready.relays:
         return np.int32  # what a relay passes on is not bounded by one
-    if ready not in _bounds:
-        _bounds[ready] = _sums(ready, packed)
-    others, given = _bounds[ready]
-    return np.int16 if (others + most * given).max(initial=0) <= INT16_MAX else np.int32
+    found = _found.setdefault(ready, {})
+    if most not in found:
+        if ready not in _bounds:
+            _bounds[ready] = _sums(ready, packed)
+        others, given = _bounds[ready]
+        found[most] = np.int16 if (others + most * given).max(initial=0) <= INT16_MAX else np.int32
+    return found[most]
 
 
 def _sums(ready: Program, packed: list[Packed]) -> NDArray[np.int64]:

@@ -307,17 +307,18 @@ def _columns(table: NDArray[np.int64]) -> Groups:
 
 
 def _alike(structs: list[NDArray[np.uint32]], fixed: bool) -> tuple[int, tuple[int, ...]]:
-    """Kind of the neurons of some cores, and the words of decay, offset, threshold, reset value and flags that all
-    share, -1 where they differ."""
+    """Kind of the neurons of some cores, and the words of decay, offset, threshold, reset value, flags, synaptic decay
+    and bias that all share, -1 where they differ."""
     if not structs:
-        return RELAY, (-1,) * 5
-    columns = [1, 2, 0, 4, 5]
+        return RELAY, (-1,) * 7
+    columns = [1, 2, 0, 4, 5, 6, 7]
     words = np.concatenate([s[:1] if (s[:, columns] == s[0, columns]).all() else s for s in structs])[:, columns]
-    shared = tuple(int(words[0, c]) if (words[:, c] == words[0, c]).all() else -1 for c in range(5))
+    shared = tuple(int(words[0, c]) if (words[:, c] == words[0, c]).all() else -1 for c in range(7))
     kind, flags = _kind(words[:, 4]), int(words[0, 4])
-    if kind == FAST and flags & 1 and flags >> 8 == 0 and min(shared[:2]) >= 0 and not fixed:
-        decay, threshold = (np.ascontiguousarray(words[:, c]).view(np.float32) for c in (0, 2))
-        if 0 <= decay[0] <= 1 and (threshold >= 0).all() and (shared[3] >= 0 or not flags & TO_VALUE):
+    if kind != GENERIC and flags & 1 and flags >> 8 == 0 and min(*shared[:2], *shared[5:]) >= 0 and not fixed:
+        decay, threshold, syn_decay = (np.ascontiguousarray(words[:, c]).view(np.float32) for c in (0, 2, 5))
+        decays = 0 <= decay[0] <= 1 and (0 <= syn_decay[0] <= 1 or kind == FAST)
+        if decays and (threshold >= 0).all() and (shared[3] >= 0 or not flags & TO_VALUE):
             kind = VECTORS
     return kind, shared
 

@@ -27,6 +27,7 @@ from .recording import Recording
 from .rounds import Packets, Result, all_ones, by_copy, ones, together
 
 _kept = threading.local()  # room for events, taken again: fresh pages cost more than what is written to them
+KEPT = 1 << 24  # numbers of an array that is
 LARGE = 4096  # neurons of a network that several threads run together
 RECORDABLE = ("spikes", "voltages", "potentials")
 _programs: weakref.WeakKeyDictionary[MachineImage, Program] = weakref.WeakKeyDictionary()
@@ -129,6 +130,9 @@ def _each(
             return _Round(inputs, packets, *event_round(on, packets, ticks, before, noise))
         return _Round(inputs, packets, one(ready, packets, ticks, watch, before, noise, inner), None)
 
+    if workers == 1:
+        yield from map(job, begins, drawn)
+        return
     with ThreadPoolExecutor(max_workers=workers) as pool:
         yield from pool.map(job, begins, drawn)
 
@@ -200,7 +204,7 @@ def sent_to(packets: Packets, ready: Program) -> Any:
     from . import kernels
 
     start, source, count = packets
-    number = np.zeros(0, np.int32) if all_ones(count) else count
+    number = np.zeros(0, np.int32) if all_ones(count) else np.ascontiguousarray(count, np.int32)
     return kernels.Input(start, ready.place[source].astype(np.int32), number)
 
 
@@ -220,6 +224,19 @@ def start_state(ready: Program, slot: Any = np.int32) -> Any:
         held=aligned(size, np.int32),
         saturated=np.zeros(size if fixed else 0, np.int64),
     )
+
+
+def _state(ready: Program, slot: Any) -> Any:
+    """As `start_state`; of the last program that a thread ran it is taken again: fresh pages cost more than zeros."""
+    of, state = getattr(_kept, "state", (lambda: None, None))
+    if state is not None and of() is ready and state.slot.dtype == slot:
+        for column in state:
+            column.fill(0)
+        return state
+    state = start_state(ready, slot)
+    if state.slot.size <= KEPT:
+        _kept.state = weakref.ref(ready), state
+    return state
 
 
 def ticking(
@@ -253,7 +270,7 @@ def one(
     team, fixed = parts(ready, threads), ready.arithmetic is Arithmetic.FIXED
     size, kind = ready.size, np.int32 if fixed else np.float32
     most = 1 if all_ones(packets[2]) else int(packets[2].max())
-    state = start_state(ready, accumulator(ready, [part.packed for part in team], most))
+    state = _state(ready, accumulator(ready, [part.packed for part in team], most))
     membranes = np.zeros((ticks, watch.size), kind)
     compared = np.zeros((ticks if before else 0, watch.size), kind)
     given, watch = sent_to(packets, ready), ready.place[watch]
@@ -269,7 +286,7 @@ def one(
             break
         sent = [np.concatenate([a, np.empty(a.size, np.int32)]) for a in sent]
         out = out._replace(tick=sent[0], source=sent[1], number=sent[2] if ready.relays else sent[2][:0])
-    _kept.sent = sent
+    _kept.sent = sent if sent[0].size <= KEPT else []
     number = out.number[:kept].copy() if ready.relays else ones(kept)
     events = (out.tick[:kept].copy(), kernels.numbered(ready.number, out.source[:kept]), number)
     return events, membranes, compared, state.saturated if not fixed else state.saturated[ready.place]

@@ -2,7 +2,7 @@
 
 Loops over arrays stay short and take few of them, so that LLVM's checks for overlap stay few, and take slices, because
 an index that could be below zero keeps a loop scalar (0.6 against 0.1 ns a neuron); lengths come at run time, because a
-constant trip count is unrolled and slower. Plain neurons are stepped as vectors (vectors.py), by loops that take
+constant trip count is unrolled and slower. Plain neurons are stepped as vectors (neuron_vectors.py), by loops that take
 numbers alone: a call with the arrays of a network takes as long as stepping some hundred neurons.
 """
 
@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from .vectors import FLAGS, WIDTH, load, membranes, of, still, store, to_value, where
+from .neuron_vectors import WIDTH, currents, currents_to_value, membranes, still, to_value
+from .vectors import FLAGS, load, of, store, where
 
 RELAY, FAST, FAST_CURRENT, GENERIC, VECTORS = 0, 1, 2, 3, 4
 SPIKING, RESETS, LATE, CURRENT_BASED = 1, 6, 8, 32
 SUBTRACT, TO_VALUE = 2, 4
 INT32_MAX, INT32_MIN = 2147483647, -2147483648
-KIND, FIRST, END, ONSET, V, BITS, WORD, LEVEL, RESET_BY, PERIOD, RESET, ABOVE, IDLE, COLUMNS = range(14)  # of a plan
+# Columns of a plan, of whole and of real numbers.
+KIND, FIRST, END, ONSET, V, CURRENT, BITS, WORD, LEVEL, RESET_BY, PERIOD, RESET, ABOVE, IDLE, COLUMNS = range(15)
+DECAY, OFFSET, VALUE, SYN_DECAY, BIAS, REALS = range(6)
 
 
 @njit(inline="never", cache=True, nogil=True)
@@ -60,16 +63,41 @@ def step_vectors(
 
 
 @njit(inline="never", cache=True, nogil=True)
-def step_rest(
-    v: int, slot: int, bits: int, many: int, decay: Any, offset: Any, threshold: int, level: int, late: int, value: Any,
-    unit: Any,
+def step_currents(
+    v: int, i: int, slot: int, bits: int, many: int, decay: Any, syn_decay: Any, offset: Any, bias: Any, threshold: int,
+    period: int, late: int, value: Any, above: Any, unit: Any,
 ) -> None:
-    """As `step_vectors`, of the last neurons that are no whole vector; level : address of what they are reset by."""
+    """As `step_vectors`, of neurons with a synaptic current."""
+    t = 0
+    for k in range(many // WIDTH):
+        last = load(bits, k, np.uint16(0)) if late else np.uint16(0)
+        at, level = k * WIDTH, threshold + 4 * t
+        if late == TO_VALUE:
+            fire = currents_to_value(v, i, slot, at, decay, syn_decay, offset, bias, level, value, above, last, unit)
+        else:
+            fire = currents(v, i, slot, at, decay, syn_decay, offset, bias, level, value, above, last, unit)
+        store(bits, k, fire)
+        t = t + WIDTH if t + WIDTH < period else 0
+
+
+@njit(inline="never", cache=True, nogil=True)
+def step_rest(
+    v: int, i: int, slot: int, bits: int, many: int, decay: Any, syn_decay: Any, offset: Any, bias: Any, threshold: int,
+    level: int, late: int, value: Any, unit: Any,
+) -> None:
+    """As both, of the last neurons that are no whole vector; i : 0 where they have no current; level : address of what
+    they are reset by."""
     begin, fire, real = many // WIDTH * WIDTH, 0, np.float32(0)
     last = np.int64(load(bits, begin // WIDTH, np.uint16(0))) if late else 0
     for n in range(begin, many):
+        arriving = np.float32(load(slot, n, unit))
+        if i:
+            current = syn_decay * load(i, n, real)
+            current = current + arriving
+            arriving = current + bias
+            store(i, n, arriving)
         x = decay * load(v, n, real)
-        x = x + np.float32(load(slot, n, unit))
+        x = x + arriving
         x = x + offset
         store(slot, n, unit)
         if last >> (n - begin) & 1:
@@ -81,10 +109,10 @@ def step_rest(
 
 @njit(cache=True, nogil=True)
 def planned(p: Any, g: Any, s: Any) -> tuple[Any, Any, Any]:
-    """Groups as loops take them: whole numbers and addresses; decay, offset and reset value; bits of those of kind
-    VECTORS, whole words each. What holds `p` and `s` must outlive them."""
+    """Groups as loops take them: whole numbers and addresses; real numbers; bits of those of kind VECTORS, whole words
+    each. What holds `p` and `s` must outlive them."""
     many = g.first.size
-    plan, reals = np.zeros((many, COLUMNS), np.int64), np.zeros((many, 3), np.float32)
+    plan, reals = np.zeros((many, COLUMNS), np.int64), np.zeros((many, REALS), np.float32)
     bits, word = np.zeros((g.end - g.first).sum() // FLAGS + many, np.uint64), 0
     for k in range(many):
         a, row = g.first[k], plan[k]
@@ -94,7 +122,9 @@ def planned(p: Any, g: Any, s: Any) -> tuple[Any, Any, Any]:
             row[V], row[BITS], row[LEVEL] = where(s.v, a), where(bits, word), where(p.threshold, a)
             row[RESET_BY], row[PERIOD], row[IDLE] = where(p.subtract, a), g.period[k], g.still[k]
             row[RESET], row[ABOVE] = flags & RESETS if flags & LATE else 0, flags >> 4 & 1
-            reals[k, 0], reals[k, 1], reals[k, 2] = p.decay[a], p.offset[a], p.v_reset[a]
+            row[CURRENT] = where(s.i, a) if flags & CURRENT_BASED else 0
+            reals[k, DECAY], reals[k, OFFSET], reals[k, VALUE] = p.decay[a], p.offset[a], p.v_reset[a]
+            reals[k, SYN_DECAY], reals[k, BIAS] = p.syn_decay[a], p.bias[a]
             word += (g.end[k] - a + FLAGS - 1) // FLAGS
     return plan, reals, bits
 
@@ -110,11 +140,16 @@ def step_planned(plan: Any, reals: Any, slot: Any, tick: int, at: int, begin: in
             slot[at + row[FIRST] : at + row[END]] = 0
             continue
         to, many = where(slot, at + row[FIRST]), row[END] - row[FIRST]
-        step_vectors(row[V], to, row[BITS], many, real[0], real[1], row[LEVEL], row[PERIOD], row[RESET], real[2],
-                     np.int32(row[ABOVE]), row[IDLE], of(slot, 0))
+        if row[CURRENT]:
+            step_currents(row[V], row[CURRENT], to, row[BITS], many, real[DECAY], real[SYN_DECAY], real[OFFSET],
+                          real[BIAS], row[LEVEL], row[PERIOD], row[RESET], real[VALUE], np.int32(row[ABOVE]),
+                          of(slot, 0))
+        else:
+            step_vectors(row[V], to, row[BITS], many, real[DECAY], real[OFFSET], row[LEVEL], row[PERIOD], row[RESET],
+                         real[VALUE], np.int32(row[ABOVE]), row[IDLE], of(slot, 0))
         if many % WIDTH:
-            step_rest(row[V], to, row[BITS], many, real[0], real[1], row[LEVEL], row[RESET_BY], row[RESET], real[2],
-                      of(slot, 0))
+            step_rest(row[V], row[CURRENT], to, row[BITS], many, real[DECAY], real[SYN_DECAY], real[OFFSET], real[BIAS],
+                      row[LEVEL], row[RESET_BY], row[RESET], real[VALUE], of(slot, 0))
 
 
 @njit(inline="never", cache=True, nogil=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 AHEAD = 512  # bytes
@@ -209,111 +208,6 @@ def _panel(width: int) -> Any:
 
 
 panel_256, panel_128, panel_64, panel_32 = (_panel(n) for n in (256, 128, 64, 32))
-
-
-WIDTH = 16  # neurons that `membranes` steps
-SIZE, EXPONENT, SIGN = 0x7FFFFFFF, 0x7F800000, 0x80000000  # of a float32's bits
-
-
-REALS, WORDS, BYTES = (ir.VectorType(k, WIDTH) for k in (ir.FloatType(), ir.IntType(32), ir.IntType(8)))
-
-
-def _membranes(still: bool, to_value: bool) -> Any:
-    @_intrinsic
-    def membranes(
-        typing: Any, v: Any, slot: Any, at: Any, decay: Any, offset: Any, threshold: Any, value: Any, above: Any,
-        last: Any, unit: Any,
-    ) -> Any:
-        """v = decay * v + slot + offset of `WIDTH` neurons from `at` on, each operation rounded to float32; for those
-        of the bits `last` then v - what their threshold was set to, or `value` with `to_value`; slot = 0. Gives the
-        bits of those with v >= threshold.
-
-        v, slot, threshold : addresses, of float32, of numbers like `unit`, and of the thresholds of these neurons, 0 or
-        more; decay : 0 to 1; above : 1 where a threshold is the float32 that follows what it was set to; with `still`,
-        nothing comes of membranes and slots that are 0, and the offset is 0. Products of membranes below the normal
-        range are rounded as integers: a processor takes a hundred times as long for them, and membranes that decay are
-        there sooner or later.
-        """
-
-        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            taken, bits = ir.VectorType(ir.IntType(unit.bitwidth), WIDTH), ir.IntType(WIDTH)
-
-            def place(address: Any, kind: Any, at: Any) -> Any:
-                found = builder.gep(builder.inttoptr(address, kind.element.as_pointer()), [at])
-                return builder.bitcast(found, kind.as_pointer())
-
-            def all_(value: Any, kind: Any) -> Any:
-                none = ir.Constant(kind, ir.Undefined)
-                one = builder.insert_element(none, value, ir.Constant(ir.IntType(32), 0))
-                return builder.shuffle_vector(one, none, _words(0))
-
-            def stepped() -> Any:
-                x = _product(builder, before, all_(args[3], REALS))
-                x = builder.fadd(x, builder.sitofp(arriving, REALS))
-                x = x if still else builder.fadd(x, all_(args[4], REALS))
-                level = builder.load(place(args[5], REALS, ir.Constant(ir.IntType(64), 0)), align=4)
-                if to_value:
-                    reset = all_(args[6], REALS)
-                else:
-                    set_to = builder.sub(builder.bitcast(level, WORDS), all_(args[7], WORDS))
-                    reset = builder.fsub(x, builder.bitcast(set_to, REALS))
-                x = builder.select(builder.bitcast(args[8], ir.VectorType(ir.IntType(1), WIDTH)), reset, x)
-                builder.store(x, membrane, align=4)
-                builder.store(ir.Constant(taken, None), slots, align=2)
-                return builder.bitcast(builder.fcmp_ordered(">=", x, level), bits)
-
-            membrane, slots = place(args[0], REALS, args[2]), place(args[1], taken, args[2])
-            before, arriving = builder.load(membrane, align=4), builder.load(slots, align=2)
-            if taken.element.width < 32:
-                arriving = builder.sext(arriving, WORDS)
-            if not still:
-                return stepped()
-            found = cgutils.alloca_once_value(builder, ir.Constant(bits, 0))  # type: ignore[no-untyped-call]
-            busy = builder.or_(arriving, builder.bitcast(before, WORDS))
-            with builder.if_then(_some(builder, builder.icmp_signed("!=", busy, _words(0)))):
-                builder.store(stepped(), found)
-            return builder.load(found)
-
-        f, i = types.float32, types.int64
-        return types.uint16(i, i, i, f, f, i, f, types.int32, types.uint16, unit), code
-
-    return membranes
-
-
-membranes, still, to_value = _membranes(False, False), _membranes(True, False), _membranes(False, True)
-
-
-def _words(n: int) -> Any:
-    return ir.Constant(WORDS, [n] * WIDTH)
-
-
-def _some(builder: Any, lanes: Any) -> Any:
-    """Whether any lane is set."""
-    bits = builder.bitcast(lanes, ir.IntType(WIDTH))
-    return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
-
-
-def _product(builder: Any, v: Any, factor: Any) -> Any:
-    """v * factor, rounded to float32, as its lanes below the normal range are whole numbers of the smallest step."""
-    found = cgutils.alloca_once(builder, REALS)  # type: ignore[no-untyped-call]
-    bits = builder.bitcast(v, WORDS)
-    none = builder.icmp_unsigned("==", builder.and_(bits, _words(EXPONENT)), _words(0))
-    tiny = builder.and_(none, builder.icmp_unsigned("!=", bits, _words(0)))  # or -0, which is well there too
-    size = builder.and_(bits, _words(SIZE))
-    with builder.if_else(_some(builder, tiny), likely=False) as (then, otherwise):
-        with then:
-            rest = builder.bitcast(builder.select(tiny, _words(0), bits), REALS)
-            doubles = ir.VectorType(ir.DoubleType(), WIDTH)
-            steps = builder.sitofp(builder.select(tiny, size, _words(0)), doubles)
-            steps = builder.fmul(steps, builder.fpext(factor, doubles))
-            whole = ir.Constant(doubles, [2.0**52] * WIDTH)  # what is added to it is rounded to a whole number
-            steps = builder.fptosi(builder.fsub(builder.fadd(steps, whole), whole), WORDS)
-            small = builder.or_(steps, builder.and_(bits, _words(SIGN)))
-            plain = builder.bitcast(builder.fmul(rest, factor), WORDS)
-            builder.store(builder.bitcast(builder.select(tiny, small, plain), REALS), found)
-        with otherwise:
-            builder.store(builder.fmul(v, factor), found)
-    return builder.load(found)
 
 
 FLAGS = 64  # as many as a word has bits
