@@ -108,7 +108,7 @@ def test_threads_go_over_recordings_first(monkeypatch):
     image, seen = wide(), []
     real = run.one
     monkeypatch.setattr(run, "LARGE", 0)
-    monkeypatch.setattr(run, "one", lambda *a: seen.append(a[-1]) or real(*a))
+    monkeypatch.setattr(run, "one", lambda *a: seen.append(a[-2]) or real(*a))
     for batch, threads in ((4, 2), (2, 4), (1, 3), (3, 4)):
         s2nir.run(image, drawn(image, batch, 3), threads=threads)
     assert seen == [1] * 4 + [2] * 2 + [3] + [1] * 3

@@ -182,13 +182,34 @@ def packets(counts: Any, index: Any, held: Any) -> tuple[Any, Any, Any, Any]:
     return start, source, number, held
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def numbered(number: Any, place: Any) -> Any:
-    """int32, the number of each place."""
+    """int32, the number of each place; with the interpreter's lock, as `clear`."""
     found = np.empty(place.size, np.int32)
     for k in range(place.size):
         put(found, k, take(number, take(place, k)))
     return found
+
+
+@njit(cache=True, nogil=True)
+def taken(tick: Any, source: Any, number: Any) -> tuple[Any, Any]:
+    """Ticks and places out of the room they are in, places as the numbers there."""
+    return tick.copy(), numbered(number, source)
+
+
+@njit(cache=True)
+def clear(s: Any) -> None:
+    """The state ahead of the first tick.
+
+    In one call, and with the interpreter's lock held: to give it away and take it back is longer than this is.
+    """
+    s.v[:] = 0
+    s.i[:] = 0
+    s.slot[:] = 0
+    s.fired[:] = 0
+    s.last[:] = 0
+    s.held[:] = 0
+    s.saturated[:] = 0
 
 
 @njit(cache=True, nogil=True)

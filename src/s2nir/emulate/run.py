@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,11 +21,11 @@ from .bounds import accumulator
 from .event import Served, event_round, queueing, served, timing_of
 from .memory import Program, decode
 from .parts import Part, Share, parts, run_parts
+from .pool import in_order
 from .recording import Recording
+from .room import Room, room
 from .rounds import Packets, Result, all_ones, by_copy, ones, together
 
-_kept = threading.local()  # room for events, taken again: fresh pages cost more than what is written to them
-KEPT = 1 << 24  # numbers of an array that is
 LARGE = 4096  # neurons of a network that several threads run together
 RECORDABLE = ("spikes", "voltages", "potentials")
 _programs: weakref.WeakKeyDictionary[MachineImage, Program] = weakref.WeakKeyDictionary()
@@ -123,18 +121,16 @@ def _each(
     if on is None:
         parts(ready.placed, inner)  # once, ahead of the threads
 
-    def job(begin: int, noise: int) -> _Round:
-        inputs = packets_of(given, ready, copies, ticks, range(begin, min(begin + copies, given.batch)))
-        packets = together(inputs)
-        if on is not None:
-            return _Round(inputs, packets, *event_round(on, packets, ticks, before, noise))
-        return _Round(inputs, packets, one(ready, packets, ticks, watch, before, noise, inner), None)
+    def job(k: int) -> _Round:
+        begin, noise = begins[k], drawn[k]
+        with room() as held:
+            inputs = packets_of(given, ready, copies, ticks, range(begin, min(begin + copies, given.batch)), held)
+            packets = together(inputs)
+            if on is not None:
+                return _Round(inputs, packets, *event_round(on, packets, ticks, before, noise))
+            return _Round(inputs, packets, one(ready, packets, ticks, watch, before, noise, inner, held), None)
 
-    if workers == 1:
-        yield from map(job, begins, drawn)
-        return
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        yield from pool.map(job, begins, drawn)
+    yield from in_order(job, len(begins), workers)
 
 
 def _noises(noise: Any, batch: int, copies: int) -> tuple[int, ...]:
@@ -175,24 +171,23 @@ def watched(
 
 
 def packets_of(
-    given: Arrays, ready: Program, copies: int, ticks: int, recordings: range = range(1)
+    given: Arrays, ready: Program, copies: int, ticks: int, recordings: range = range(1), held: Room | None = None
 ) -> list[Packets]:
     """Per recording, on its copy."""
     from . import kernels
 
-    found = []
+    found, held = [], Room() if held is None else held
     for b in recordings:
         each = []
         for name, counts in given.items():
-            held, index = np.ascontiguousarray(counts[b]), ready.index[named(name, b % copies)]
-            if held.dtype == np.uint8:
-                room = getattr(_kept, "listed", np.empty(1024, np.int32))
-                start, source, number, _kept.listed = kernels.packets(held, index, room)
+            some, index = np.ascontiguousarray(counts[b]), ready.index[named(name, b % copies)]
+            if some.dtype == np.uint8:
+                start, source, number, held.listed = kernels.packets(some, index, held.listed)
             else:
-                step, place = np.nonzero(held)
-                start = np.searchsorted(step, np.arange(held.shape[0] + 1))
-                source, number = index[place].astype(np.int32), held[step, place].astype(np.int32)
-            start = np.append(start, np.full(ticks - held.shape[0], start[-1]))
+                step, place = np.nonzero(some)
+                start = np.searchsorted(step, np.arange(some.shape[0] + 1))
+                source, number = index[place].astype(np.int32), some[step, place].astype(np.int32)
+            start = np.append(start, np.full(ticks - some.shape[0], start[-1]))
             each.append((start, source, number if number.size else ones(source.size)))
         none = np.zeros(0, np.int32)
         found.append(together(each) if each else (np.zeros(ticks + 1, np.int64), none, none))
@@ -205,7 +200,7 @@ def sent_to(packets: Packets, ready: Program) -> Any:
 
     start, source, count = packets
     number = np.zeros(0, np.int32) if all_ones(count) else np.ascontiguousarray(count, np.int32)
-    return kernels.Input(start, ready.place[source].astype(np.int32), number)
+    return kernels.Input(start, kernels.numbered(ready.place, source), number)
 
 
 def start_state(ready: Program, slot: Any = np.int32) -> Any:
@@ -224,19 +219,6 @@ def start_state(ready: Program, slot: Any = np.int32) -> Any:
         held=aligned(size, np.int32),
         saturated=np.zeros(size if fixed else 0, np.int64),
     )
-
-
-def _state(ready: Program, slot: Any) -> Any:
-    """As `start_state`; of the last program that a thread ran it is taken again: fresh pages cost more than zeros."""
-    of, state = getattr(_kept, "state", (lambda: None, None))
-    if state is not None and of() is ready and state.slot.dtype == slot:
-        for column in state:
-            column.fill(0)
-        return state
-    state = start_state(ready, slot)
-    if state.slot.size <= KEPT:
-        _kept.state = weakref.ref(ready), state
-    return state
 
 
 def ticking(
@@ -260,24 +242,23 @@ def ticking(
 
 def one(
     ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool = False, noise: int = 0,
-    threads: int = 1,
+    threads: int = 1, held: Room | None = None,
 ) -> Result:
     """One round: (tick, source, count) of what was sent, tick by tick, membranes (ticks, watched) after each tick and
     ahead of its resets (without rows unless `before`), saturations by neuron."""
     from . import kernels
 
+    held = Room() if held is None else held
     ready = ready.placed
     team, fixed = parts(ready, threads), ready.arithmetic is Arithmetic.FIXED
     size, kind = ready.size, np.int32 if fixed else np.float32
     most = 1 if all_ones(packets[2]) else int(packets[2].max())
-    state = _state(ready, accumulator(ready, [part.packed for part in team], most))
+    state = held.state(ready, accumulator(ready, [part.packed for part in team], most))
     membranes = np.zeros((ticks, watch.size), kind)
     compared = np.zeros((ticks if before else 0, watch.size), kind)
     given, watch = sent_to(packets, ready), ready.place[watch]
     tick = kept = 0
-    sent = getattr(_kept, "sent", [])
-    if not sent or sent[0].size < 4 * ready.stride + 1024:
-        sent = [np.empty(64 * size + 1024, np.int32) for _ in range(3)]
+    sent = held.output(4 * ready.stride + 1024, 64 * size + 1024)
     out = kernels.Output(sent[0], sent[1], sent[2] if ready.relays else sent[2][:0], watch, membranes, compared)
     while True:
         tick, kept = run_parts(team, watch, partial(
@@ -286,7 +267,7 @@ def one(
             break
         sent = [np.concatenate([a, np.empty(a.size, np.int32)]) for a in sent]
         out = out._replace(tick=sent[0], source=sent[1], number=sent[2] if ready.relays else sent[2][:0])
-    _kept.sent = sent if sent[0].size <= KEPT else []
+    held.sent = sent
     number = out.number[:kept].copy() if ready.relays else ones(kept)
-    events = (out.tick[:kept].copy(), kernels.numbered(ready.number, out.source[:kept]), number)
+    events = (*kernels.taken(out.tick[:kept], out.source[:kept], ready.number), number)
     return events, membranes, compared, state.saturated if not fixed else state.saturated[ready.place]
