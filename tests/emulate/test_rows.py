@@ -199,7 +199,7 @@ def test_more_packets_and_forms_than_are_put_down_at_once():
 
 
 @pytest.mark.parametrize(("targets", "sources", "populations"), [
-    (32, 600, 1), (100, 200, 1), (300, 700, 2), (811, 200, 1), (40, 90, FEW), (40, 90, FEW + 1),
+    (32, 600, 1), (100, 200, 1), (300, 700, 2), (811, 200, 1), (4_100, 45, 1), (40, 90, FEW), (40, 90, FEW + 1),
 ])
 def test_rows_with_their_targets_in_common(targets, sources, populations):
     """More than are summed at once, 16 and 32 bits wide; lengths that no width divides; sums at the edges."""

@@ -21,7 +21,6 @@ from .vectors import (
     add_16,
     add_32,
     add_one,
-    add_rows,
     ask,
     ask_for,
     bare,
@@ -32,6 +31,8 @@ from .vectors import (
     panel_64,
     panel_128,
     panel_256,
+    rows_32,
+    rows_64,
     store,
     take,
     times_1,
@@ -44,7 +45,7 @@ RUNS, DOWN_AT, ONE = 0xFFFFFF, 24, 1  # of its fourth word, and that of a single
 FAR, MOST = 1 << 21, 32  # bytes of rows from which on memory is asked for what comes later; and for how many lines
 LONG = 256  # targets that rows must share to be added in one pass
 FORMS, ROOM = 32, 512  # forms of rows, 0 of all others; packets that are put down by them at once
-AT_ONCE = 256  # rows whose sums fit 16 bits
+AT_ONCE, WHOLE = 256, 4096  # rows whose sums fit 16 bits; targets of a row from which on it is read from end to end
 FIRST, FORM_AT, PLACE_AT = 0x7FFFFFF, 27, 32  # of a row's word: its first target, its form, where its weights begin
 
 
@@ -172,9 +173,37 @@ def add_form(
 
 
 @njit(inline="never", cache=True, nogil=True)
+def add_eight(to: int, length: int, rows: Any, one: Any) -> None:
+    """Add eight rows to slots in one pass, at addresses; length : a multiple of 32."""
+    a, b, c, d, e, f, g, h = rows
+    t = 0
+    while t + 64 <= length:
+        rows_64(further(to, t, one), (a + t, b + t, c + t, d + t, e + t, f + t, g + t, h + t), one)
+        t += 64
+    if t < length:
+        rows_32(further(to, t, one), (a + t, b + t, c + t, d + t, e + t, f + t, g + t, h + t), one)
+
+
+@njit(inline="always")
+def row_at(words: int, k: int, weights: int) -> Any:
+    return weights + (load(words, k, np.int64(0)) >> PLACE_AT)
+
+
+@njit(inline="never", cache=True, nogil=True)
 def add_same(words: int, many: int, slot: int, weights: int, length: int, one: Any) -> None:
-    """As `add_form`, of single runs that have their targets in common: some targets at a time, over all rows."""
-    to = further(slot, load(words, 0, np.int64(0)) & FIRST, one)
+    """As `add_form`, of single runs that have their targets in common: some targets at a time over all rows, or, as
+    memory is read fastest from end to end, all targets of eight long rows."""
+    to, k = further(slot, load(words, 0, np.int64(0)) & FIRST, one), 0
+    while length >= WHOLE and k + 8 <= many:
+        rows = (row_at(words, k, weights), row_at(words, k + 1, weights), row_at(words, k + 2, weights),
+                row_at(words, k + 3, weights), row_at(words, k + 4, weights), row_at(words, k + 5, weights),
+                row_at(words, k + 6, weights), row_at(words, k + 7, weights))
+        whole = length // 32 * 32
+        add_eight(to, whole, rows, one)
+        for m in range(k, k + 8 if whole < length else k):
+            add_run(further(to, whole, one), row_at(words, m, weights) + whole, length - whole, one)
+        k += 8
+    words, many = words + 8 * k, many - k
     for begin in range(0, many, AT_ONCE):
         some, first, n = min(AT_ONCE, many - begin), words + 8 * begin, 0
         while n + 256 <= length:
@@ -190,7 +219,7 @@ def add_same(words: int, many: int, slot: int, weights: int, length: int, one: A
             panel_32(first, some, further(to, n, one), weights + n, PLACE_AT, one)
             n += 32
         for m in range(some if n < length else 0):
-            add_run(further(to, n, one), weights + n + (load(first, m, np.int64(0)) >> PLACE_AT), length - n, one)
+            add_run(further(to, n, one), row_at(first, m, weights) + n, length - n, one)
 
 
 @njit(cache=True, nogil=True)
@@ -206,16 +235,18 @@ def several(
     if together == 1:
         return 0
     a, b, c, d = start[source[k]], start[source[k + 1]], start[source[k + 2]], start[source[k + 3]]
-    wa, wb, wc, wd = from_zero(blocks, a), from_zero(blocks, b), from_zero(blocks, c), from_zero(blocks, d)
+    from_ = where(weights, 0)
+    wa, wb = from_ + from_zero(blocks, a), from_ + from_zero(blocks, b)
+    wc, wd = from_ + from_zero(blocks, c), from_ + from_zero(blocks, d)
     if together == 4:
         for t in range(low, high, 32):
-            add_rows(slot, at + t, weights, (wa + t, wb + t, wc + t, wd + t))
+            rows_32(where(slot, at + t), (wa + t, wb + t, wc + t, wd + t), of(slot, 1))
     else:
         a, b, c, d = start[source[k + 4]], start[source[k + 5]], start[source[k + 6]], start[source[k + 7]]
-        we, wf, wg, wh = from_zero(blocks, a), from_zero(blocks, b), from_zero(blocks, c), from_zero(blocks, d)
-        for t in range(low, high, 32):
-            some = (wa + t, wb + t, wc + t, wd + t, we + t, wf + t, wg + t, wh + t)
-            add_rows(slot, at + t, weights, some)
+        we, wf = from_ + from_zero(blocks, a), from_ + from_zero(blocks, b)
+        wg, wh = from_ + from_zero(blocks, c), from_ + from_zero(blocks, d)
+        add_eight(where(slot, at + low), high - low, (wa + low, wb + low, wc + low, wd + low, we + low, wf + low,
+                                                      wg + low, wh + low), of(slot, 1))
     for m in range(k, k + together):
         j = take(start, source[m])
         w, form = take(blocks, 4 * j), take(blocks, 4 * j + 1)

@@ -139,31 +139,38 @@ add_32, add_16, add_8, add_4, add_2, add_1 = (_lanes(n) for n in (32, 16, 8, 4, 
 times_8, times_1 = (_lanes(n, times=True) for n in (8, 1))
 
 
-@_intrinsic
-def add_rows(typing: Any, slot: Any, at: Any, weights: Any, places: Any) -> Any:
-    """slot[at : at + 32] += the sum of weights[k : k + 32] over the places k, up to 256; nothing checks the bounds.
+def _rows(width: int) -> Any:
+    @_intrinsic
+    def add(typing: Any, to: Any, places: Any, unit: Any) -> Any:
+        """to[:width], of numbers like `unit`, += the sum of the weights at some addresses, up to 256.
 
-    Of several rows, memory is asked for what comes `AHEAD` bytes later: by itself the processor sees each too late.
-    """
+        Of several rows, memory is asked for what comes `AHEAD` bytes later: by itself the processor sees each too late.
+        """
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        bits = signature.args[0].dtype.bitwidth
-        wide, middle, narrow = (ir.VectorType(ir.IntType(n), 32) for n in (bits, 16, 8))
-        from_ = context.make_array(signature.args[2])(context, builder, args[2])
-        total = None
-        for k in range(signature.args[3].count):
-            row = builder.gep(from_.data, [builder.extract_value(args[3], k)])
-            if signature.args[3].count > 1:
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            byte = ir.IntType(8).as_pointer()
+            wide, middle, narrow = (ir.VectorType(ir.IntType(n), 32) for n in (unit.bitwidth, 16, 8))
+            rows = [builder.inttoptr(builder.extract_value(args[1], k), byte) for k in range(places.count)]
+            slot = builder.inttoptr(args[0], wide.as_pointer())
+            for row in rows:
                 _ask(builder, builder.gep(row, [ir.Constant(ir.IntType(64), AHEAD)]))
-            row = builder.load(builder.bitcast(row, narrow.as_pointer()), align=1)
-            row = builder.sext(row, middle)
-            total = row if total is None else builder.add(total, row)
-        place = _place(context, builder, signature.args[0], args[0], args[1], wide)
-        total = total if bits == 16 else builder.sext(total, wide)
-        builder.store(builder.add(builder.load(place, align=2), total), place, align=2)
-        return context.get_dummy_value()
+            for n in range(width // 32):
+                total = None
+                for row in rows:
+                    part = builder.bitcast(builder.gep(row, [ir.Constant(ir.IntType(64), 32 * n)]), narrow.as_pointer())
+                    part = builder.sext(builder.load(part, align=1), middle)
+                    total = part if total is None else builder.add(total, part)
+                place = builder.gep(slot, [ir.Constant(ir.IntType(64), n)])
+                total = total if unit.bitwidth == 16 else builder.sext(total, wide)
+                builder.store(builder.add(builder.load(place, align=2), total), place, align=2)
+            return context.get_dummy_value()
 
-    return types.void(slot, types.int64, weights, places), code
+        return types.void(types.int64, places, unit), code
+
+    return add
+
+
+rows_64, rows_32 = _rows(64), _rows(32)
 
 
 def _panel(width: int) -> Any:
