@@ -87,7 +87,8 @@ def pointer(array: np.ndarray):
 
 
 def measured(sides: dict, events: float, args) -> dict:
-    """Median nanoseconds per event by side: each in turn with s2nir, and of s2nir over all of these turns."""
+    """Median nanoseconds per event by side: each in turn with s2nir, and of s2nir over all of these turns. Under
+    "share" is the median, by side, of what it took as a share of what s2nir took in the same turn."""
     took: dict = {side: [] for side in sides}
     for other in [side for side in sides if side != "s2nir"]:
         for turn in range(args.runs + 1):
@@ -96,15 +97,20 @@ def measured(sides: dict, events: float, args) -> dict:
                 sides[side]()
                 if turn:  # the first warms up
                     took[side].append(time.perf_counter() - began)
-    return {side: statistics.median(t) / events * 1e9 for side, t in took.items()}
+    found: dict = {side: statistics.median(t) / events * 1e9 for side, t in took.items()}
+    turns = {side: took["s2nir"][k * args.runs :] for k, side in enumerate(s for s in sides if s != "s2nir")}
+    found["share"] = {side: statistics.median(a / b for a, b in zip(took[side], ours, strict=False))
+                      for side, ours in turns.items()}
+    return found
 
 
 def row(what: str, ns: dict, kinds: dict) -> dict:
     """ours against the fastest of each kind; kinds : kind -> names of variants"""
-    found = {"what": what, "s2nir": ns["s2nir"], "variants": ns}
+    share = ns.pop("share", None) or {n: t / ns["s2nir"] for n, t in ns.items()}
+    found = {"what": what, "s2nir": ns["s2nir"], "variants": ns, "shares": share}
     for kind, names in kinds.items():
-        best = min(names, key=lambda n: ns[n])
-        found[kind] = {"fastest": best, "ns": ns[best], "share": ns[best] / ns["s2nir"]}
+        best = min(names, key=lambda n: share[n])
+        found[kind] = {"fastest": best, "ns": ns[best], "share": share[best]}
     return found
 
 
@@ -260,6 +266,7 @@ def compaction(build: Build, n: int, share: float, args) -> dict:
     sides["s2nir"]()
     alike(want, out[: want.size], "collect")
     ns = measured(sides, n * sets * turns, args)
+    del ns["share"]  # which a copy is not taken off
     alone = {side: t - ns[f"{side.split()[0]} copy"] for side, t in ns.items() if not side.endswith("copy")}
     return row(f"compaction {n:,} neurons, {share:.1%}", alone, kinds)
 

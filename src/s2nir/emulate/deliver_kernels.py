@@ -329,11 +329,22 @@ def put_one(held: int, filled: int, row: Any, source: Any, number: Any) -> None:
     store(filled, f, at + 1)
 
 
+@njit(inline="always")
+def put_eight(to: int, rows: int, source: int, form: Any, unit: Any) -> bool:
+    """Put the rows of eight sources down where they are all of a form, as those of one population mostly are."""
+    other = np.int64(0)
+    for k in range(8):
+        row = load(rows, load(source, k, unit), np.int64(0))
+        store(to, k, row)
+        other |= row ^ form << FORM_AT
+    return other & (FORMS - 1 << FORM_AT) == 0
+
+
 @njit(inline="never", cache=True, nogil=True)
 def put_down(held: int, filled: int, rows: int, source: int, count: int, begin: int, end: int, unit: Any) -> None:
     """Packets `begin` to `end` by the forms of their sources' rows, at addresses; count : 0 where each is 1; unit : as
     a source is"""
-    k, word = begin, np.int64(0)
+    k, word, size = begin, np.int64(0), further(0, 1, unit)
     while k < end and count == 0:  # most of the time one after the other has the same form
         s = load(source, k, unit)
         row = load(rows, s, word)
@@ -347,6 +358,9 @@ def put_down(held: int, filled: int, rows: int, source: int, count: int, begin: 
         while (row >> FORM_AT & FORMS - 1) == f:
             store(to, k - begin, row)
             k += 1
+            if k == begin + 16:  # of a long stretch, which most are not
+                while k + 8 <= end and put_eight(to + 8 * (k - begin), rows, source + k * size, f, unit):
+                    k += 8
             if k == end:
                 break
             row = load(rows, load(source, k, unit), word)
