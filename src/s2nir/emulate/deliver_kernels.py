@@ -337,7 +337,7 @@ def put_eight(to: int, rows: int, source: int, form: Any, unit: Any) -> bool:
         row = load(rows, load(source, k, unit), np.int64(0))
         store(to, k, row)
         other |= row ^ form << FORM_AT
-    return other & (FORMS - 1 << FORM_AT) == 0
+    return bool(other & (FORMS - 1 << FORM_AT) == 0)
 
 
 @njit(inline="never", cache=True, nogil=True)

@@ -37,7 +37,7 @@ from .step_kernels import (
 )
 from .vectors import FLAGS, bare, flags, ones, put, take, trailing_zeros, wait
 
-BESIDE = "5b496af2b59cc2d1"  # digest of the files whose helpers are called: numba's cache sees edits of this file alone
+BESIDE = "aa42f5ea58c030ec"  # digest of the files whose helpers are called: numba's cache sees edits of this file alone
 AT_ONCE = 4  # neurons that fired of a word, which are listed whether there are so many or not
 
 

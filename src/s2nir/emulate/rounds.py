@@ -38,7 +38,8 @@ def together(packets: list[Packets]) -> Packets:
         return packets[0]
     tick = np.concatenate([np.repeat(np.arange(start.size - 1), np.diff(start)) for start, _, _ in packets])
     order = np.argsort(tick, kind="stable")
-    source, count = (np.concatenate([p[i] for p in packets])[order] for i in (1, 2))
+    source, single = np.concatenate([p[1] for p in packets])[order], all(all_ones(p[2]) for p in packets)
+    count = ones(source.size) if single else np.concatenate([count for _, _, count in packets])[order]
     return np.asarray(np.sum([start for start, _, _ in packets], axis=0)), source, count
 
 
