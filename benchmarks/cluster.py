@@ -29,6 +29,7 @@ import s2nir
 
 BAR = 1.7
 NEURONS, INPUTS, STEPS, RATE = 2000, 32, 1000, 0.05
+SPAWN = {"OMP_NUM_THREADS": 1}  # and no MALLOC_TRIM_THRESHOLD_: docs/many-machines.md
 
 
 def network() -> s2nir.MachineImage:
@@ -61,8 +62,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=66.0, help="of serial work (default 66)")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    import dask
     from distributed import Client, LocalCluster
 
+    dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN})
     image = network()
     some = recordings(64)
     s2nir.evaluate(image, some[:4], threads=1)  # compiles, or reads what was compiled
