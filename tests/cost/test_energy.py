@@ -182,3 +182,13 @@ def test_wrong_use_is_refused(recording):
             EnergyModel(**given)(recording)
     with pytest.raises(InputError, match="pl_threshold"):
         Automatic(-1)
+
+
+def test_modes_are_words_too_and_others_are_refused():
+    assert [EnergyModel(mode=m).mode for m in ("low", "high", "automatic")] == [LOW, HIGH, AUTOMATIC]
+    assert EnergyModel(unused="asleep").unused is Unused.ASLEEP
+    for wrong in ({"mode": "turbo"}, {"mode": None}, {"mode": 30}, {"unused": "on"}):
+        with pytest.raises(InputError, match=rf"EnergyModel.{next(iter(wrong))}: found .*, allowed '"):
+            EnergyModel(**wrong)
+    with pytest.raises(InputError, match=r"Fixed.level: found 'turbo'"):
+        type(LOW)("turbo")

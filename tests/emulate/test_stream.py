@@ -138,3 +138,15 @@ def test_what_a_stream_does_not_do_is_refused():
         [s2nir.Connect(source="in", target="a", rule=s2nir.rules.OneToOne(), weight=1.0)], dt=1e-3))
     with pytest.raises(RunError, match="holds 2 copies"):
         s2nir.compile(network, copies=2).stream()
+
+
+def test_a_step_is_one_step(image):
+    stream, x = image.stream(), drawn(image, 3)
+    names = [p.name for p in image.inputs]
+    several = x if isinstance(x, dict) else {names[0]: x}
+    for spikes in (several, {n: v[:1] for n, v in several.items()}):
+        with pytest.raises(InputError, match=r"stream.step: found shape .*, needed one step"):
+            stream.step(spikes)
+    assert stream.tick == 0
+    one, whole = image.stream().step({n: v[0] for n, v in several.items()}), image.stream().feed(several)
+    assert all(np.array_equal(one[n], whole.spikes(n)[0]) for n in one)

@@ -283,3 +283,17 @@ def test_a_method_of_the_image():
         "  in: spike_list, 3 on 1 cores of up to 3\n"
         "  n: lif_no_delay, 2 on 1 cores of up to 2; 8 spikes expected\n"
         "  in -> n: 6 synapses")
+
+
+def test_what_is_missing_beside_it_is_wrong_use(path):
+    def run():
+        done = subprocess.run([sys.executable, str(path), "--eth", "a"], capture_output=True, text=True)
+        return done.returncode, done.stderr.splitlines()[-1]
+
+    code, said = run()
+    assert code == 2
+    assert "py-spinnaker2 is needed here" in said
+    path.with_suffix(".npz").unlink()
+    code, said = run()
+    assert code == 2
+    assert "cannot be read" in said

@@ -10,12 +10,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import Number, Whole, settle
+from ..arguments import Number, OneOf, Whole, settle
 from ..emulate import Recording
 from ..errors import InputError, needs
 from ..machine import LINKS, NODES, PES, EnergyCosts, Level, Range, Reading, Word, floor_position
@@ -23,6 +23,13 @@ from ..mapping import MachineImage
 from ..values import FrozenMap
 from .cycles import Cycles, descriptor
 from .work import CONV_PL, ROWS_PL, Work, work
+
+E = TypeVar("E", bound=enum.Enum)
+
+
+def _member(kind: type[E], value: Any, where: str) -> E:
+    """A member of an enumeration, or the word of one."""
+    return value if isinstance(value, kind) else kind(OneOf(tuple(m.value for m in kind))(value, where, InputError))
 
 
 class Unused(enum.Enum):
@@ -37,6 +44,9 @@ class Fixed:
     """All PEs at one level, always."""
 
     level: Level
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "level", _member(Level, self.level, "Fixed.level"))
 
     def __str__(self) -> str:
         return f"always {self.level.value}"
@@ -62,6 +72,7 @@ class Automatic:
 
 Mode = Fixed | Automatic
 LOW, HIGH, AUTOMATIC = Fixed(Level.LOW), Fixed(Level.HIGH), Automatic()
+MODES: dict[str, Mode] = {"low": LOW, "high": HIGH, "automatic": AUTOMATIC}
 NOTHING = Range(0, 0, 0)
 
 
@@ -131,8 +142,8 @@ def joules(found: Range) -> str:
 class EnergyModel:
     """The energy of a Recording, or of a `Use`.
 
-    mode : `LOW`, `HIGH` or `Automatic(pl_threshold=...)`
-    unused : PEs that hold nothing of the image are off or asleep (at the low level)
+    mode : `LOW`, `HIGH` or `Automatic(pl_threshold=...)`, or a word: low, high, automatic
+    unused : PEs that hold nothing of the image are "off" or "asleep" (at the low level)
     chips : how many have power; None for those with a core of the image
     tick_s : seconds of a tick; None for the image's
     ticks : of a recording; None for its own. More are added as ticks in which nothing arrives
@@ -150,6 +161,10 @@ class EnergyModel:
     costs: EnergyCosts = EnergyCosts()  # noqa: RUF009 (frozen, and of frozen values)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.mode, Fixed | Automatic):
+            word = OneOf(tuple(MODES))(self.mode, "EnergyModel.mode", InputError)
+            object.__setattr__(self, "mode", MODES[word])
+        object.__setattr__(self, "unused", _member(Unused, self.unused, "EnergyModel.unused"))
         if self.chips is not None:
             settle(self, InputError, chips=Whole(1))
         if self.tick_s is not None:

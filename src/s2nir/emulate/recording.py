@@ -21,14 +21,16 @@ class Lazy(Mapping[str, NDArray[Any]]):
     """Arrays by name, each built when it is asked for; `aliases` are other names for some of them."""
 
     def __init__(
-        self, names: list[str], build: Callable[[str], NDArray[Any]], what: str, aliases: dict[str, str] | None = None
+        self, names: list[str], build: Callable[[str], NDArray[Any]], what: str, aliases: dict[str, str] | None = None,
+        hint: str = "",
     ) -> None:
-        self._names, self._build, self._what, self._aliases = names, build, what, aliases or {}
+        self._names, self._build, self._what, self._aliases, self._hint = names, build, what, aliases or {}, hint
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         name = name if name in self._names else self._aliases.get(name, name)
         if name not in self._names:
-            raise NameMissingError(f"no {self._what} of {name!r}; there are {', '.join(self._names) or 'none'}")
+            there = ", ".join(self._names) or "none"
+            raise NameMissingError(f"no {self._what} of {name!r}; there are {there}{self._hint}")
         return self._build(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -107,12 +109,14 @@ class Recording:
         """By Output (or its population's name), float32 (batch, steps, *shape): membranes in the Graph's units."""
         outs = {o: name for o, name in self.image.outputs.items() if not self.image[name].spikes}
         aliases = {name: o for o, name in outs.items()}
-        return Lazy(list(outs), lambda o: self.voltages[outs[o]], "readout", aliases)
+        return Lazy(list(outs), lambda o: self.voltages[outs[o]], "readout", aliases,
+                    ". Outputs that spike have .spikes and .decisions.")
 
     @property
     def voltages(self) -> Lazy:
         """By population, float32 (batch, steps, *shape): recorded membranes, aligned, in units of the Graph."""
-        return Lazy(sorted(self.columns), self._voltages, "voltages")
+        return Lazy(sorted(self.columns), self._voltages, "voltages",
+                    hint='. Run with record=("spikes", "voltages") for those of every population.')
 
     def raw_voltages(self, name: str) -> NDArray[Any]:
         """(batch, ticks, *shape) by machine tick, float32 or int32 as the core holds them."""

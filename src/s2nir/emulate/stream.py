@@ -104,7 +104,18 @@ class Stream:
         return self._run(packets_of(given, self._program, 1, given.steps)[0], given.steps)
 
     def step(self, spikes: Any) -> dict[str, NDArray[np.uint8]]:
-        """One tick: counts of one step, (*shape) or a dict by input; gives the spikes of that tick by population."""
+        """One tick: counts of one step, (*shape) or a dict by input; gives the spikes of that tick by population.
+
+        Raises
+        ------
+        InputError
+            where the input does not fit, or is of several steps; nothing is run then.
+        """
+        shapes = {p.name: p.shape for p in self.image.inputs}
+        for name, value in (spikes if isinstance(spikes, Mapping) else dict.fromkeys(list(shapes)[:1], spikes)).items():
+            if name in shapes and np.shape(value) not in (shapes[name], (int(np.prod(shapes[name])),)):
+                raise InputError(f"stream.step: found shape {np.shape(value)} for {name!r}, needed one step, "
+                                 f"{shapes[name]}. Give several to feed.")
         one = {k: np.asarray(v)[np.newaxis] for k, v in spikes.items()} if isinstance(spikes, Mapping) else (
             np.asarray(spikes)[np.newaxis])
         found = self.feed(one)
