@@ -20,8 +20,10 @@ import pytest
 import s2nir
 from s2nir.cli import main
 from s2nir.cluster.dataset import dataset
+from s2nir.cluster.workers import each, workers
 from s2nir.cost import work
 from s2nir.data import moving_shapes, synthetic_gestures
+from s2nir.errors import InputError
 
 N, STEPS = 11, 25
 
@@ -277,7 +279,7 @@ def test_what_is_refused(image, spikes, labels, tmp_path):
             s2nir.evaluate(image, data)
     late = spikes.astype(np.int64)
     late[7, 2, 1] = 300
-    with pytest.raises(s2nir.S2NirError, match=r"of the recordings from 6 on: spikes\['in'\].*\(1, 2, 1\): found 300"):
+    with pytest.raises(s2nir.S2NirError, match=r"spikes\['in'\] at .* \(7, 2, 1\): found 300"):
         s2nir.evaluate(image, late, piece=3, threads=1)
     for options, words in (({"threads": 0}, "threads: found 0"), ({"piece": 0}, "piece: found 0"),
                            ({"noise": [1]}, "noise: found 1 numbers")):
@@ -307,8 +309,46 @@ def test_clients_that_are_none(image, spikes, client):
 def test_an_error_comes_back_from_a_worker(image, spikes, client, tmp_path):
     late = spikes.astype(np.int64)
     late[7, 2, 1] = 300
-    with pytest.raises(s2nir.S2NirError, match="of the recordings from 7 on"):
+    with pytest.raises(s2nir.S2NirError, match=r"\(7, 2, 1\): found 300"):
         s2nir.evaluate(image, late, client, piece=1)
+
+
+@pytest.mark.parametrize("piece", [1, 3, N])
+def test_an_error_counts_recordings_of_the_data_set(image, spikes, client, piece):
+    """Whichever piece fails first."""
+    bad = spikes.astype(int)
+    bad[5, 3, 1], bad[9, 0, 0] = 300, 301
+    times = np.repeat(np.argwhere(bad), bad[bad > 0], axis=0)
+    events = s2nir.Events(sample=times[:, 0], step=times[:, 1], index=times[:, 2], steps=STEPS, samples=N)
+    for given, by in itertools.product((bad, events), (None, client)):
+        with pytest.raises(InputError, match=r"at \(batch, step, source\) \(5, 3, 1\): found 300"):
+            s2nir.evaluate(image, given, by, piece=piece)
+
+
+def test_of_parts_that_fail_the_first_one_is_told():
+    third = threading.Event()
+
+    def call(k):
+        if k == 1:
+            third.wait(60)  # fails after the third has failed
+        if k == 2:
+            third.set()
+        if k:
+            raise InputError(f"part {k}")
+
+    with workers(None, 3) as by, pytest.raises(InputError, match="part 1"):
+        list(each(by, call, ((k,) for k in range(4))))
+
+
+def test_progress_is_a_function(graph, image, spikes):
+    for call in (lambda p: s2nir.evaluate(image, spikes, progress=p), lambda p: s2nir.run(image, spikes, progress=p),
+                 lambda p: s2nir.compare(graph, image, spikes, progress=p),
+                 lambda p: s2nir.sweep(graph, spikes, {"bits": [8]}, progress=p)):
+        with pytest.raises(InputError, match="progress: found 5, needed a function that is told how far it is"):
+            call(5)
+        told = []
+        call(told.append)
+        assert told
 
 
 def test_errors_survive_the_way_between_processes():
@@ -332,6 +372,8 @@ def test_without_dask_the_extra_is_named(image, spikes, monkeypatch):
 def test_it_prints(whole):
     lines = str(whole).splitlines()
     assert lines[0].startswith(f"Evaluation of image {whole.image[:12]}: 11 recordings of 25 steps, ")
+    rate = whole.spikes["hidden"].sum() / (N * STEPS * 6)
+    assert lines[2] == f"  hidden: {whole.spikes['hidden'].sum():,} spikes, {rate:.5f} per neuron and step"
     assert lines[-1].startswith("  accuracy at out: ")
     assert json.loads(json.dumps(whole.to_dict()))["recordings"] == N
     with pytest.raises(ValueError, match="read-only"):
@@ -438,7 +480,7 @@ def test_a_file_of_another_sweep_is_refused(graph, spikes, labels, tmp_path):
 
 def test_what_a_sweep_refuses(graph, spikes):
     for points, options, words in (
-        ({"bit": [8]}, {}, "no stage has an option 'bit'"),
+        ({"bit": [8]}, {}, "no stage has an option 'bit'; did you mean 'bits'"),
         ({"bits": 8}, {}, r"points\['bits'\]: found 8, needed the values to try"),
         ({"bits": []}, {}, r"points\['bits'\]: found \[\]"),
         ([], {}, r"points: found \[\], needed"),

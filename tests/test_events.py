@@ -66,11 +66,12 @@ def test_real_values_stay_real_for_the_float_run():
     (np.zeros((0, 4, 2, 3)), "an empty batch or no steps"),
     (np.zeros((2, 0, 6)), "an empty batch or no steps"),
     ([], r"found shape \(0,\)"),
-    (np.full((1, 2, 3), np.nan), r"spikes\['in'\]: a value is not finite"),
-    (np.full((1, 2, 3), np.inf), r"spikes\['in'\]: a value is not finite"),
+    (np.full((1, 2, 3), np.nan), r"spikes\['in'\] at \(batch, step, source\) \(0, 0, 0\): found nan, needed finite"),
+    (np.where(np.arange(12).reshape(2, 6) == 8, -np.inf, 0),
+     r"spikes\['in'\] at \(batch, step, source\) \(0, 1, 2\): found -inf, needed finite numbers; where nothing"),
     (np.full((1, 2, 3), "a"), r"spikes\['in'\]: found dtype <U1, needed numbers"),
     (np.ones((1, 2, 3), complex), r"spikes\['in'\]: found dtype complex128"),
-    (None, r"spikes\['in'\]: found dtype object"),
+    (None, r"spikes\['in'\]: found None, a NoneType, needed numbers in an array"),
     ([[1, 2], [3]], r"spikes\['in'\]: .*needed numbers"),
 ])
 def test_what_is_no_recording_is_told_where_and_why(given, what):
@@ -90,6 +91,24 @@ def test_what_is_no_count_is_told_where(value, found):
     with pytest.raises(InputError, match=rf"{where}: found {found}, .*max_count = 255"):
         counted(given)
     assert one(given)[1, 2, 2] == value  # the float run takes it
+
+
+@pytest.mark.parametrize(("value", "advice"), [
+    (256, r"Raise max_count in compile\."), (65_535, r"Raise max_count in compile\."),
+    (65_536, r"Give counts of events per step, at most 65535\."), (-1, r"Give counts of events per step\."),
+    (0.5, r"Give counts of events per step\."),
+])
+def test_what_to_do_about_a_count_is_what_helps(value, advice):
+    with pytest.raises(InputError, match=advice + "$"):
+        counted(np.full((1, 6), value))
+
+
+def test_part_of_a_data_set_counts_from_its_first_recording():
+    x = np.zeros((9, 4, 6), int)
+    x[7, 2, 5] = 300
+    part = to_arrays(x, {"in": (6,)}, 1e-3).part(3, 9).part(2, 6).between(2, 4)
+    with pytest.raises(InputError, match=r"at \(batch, step, source\) \(7, 0, 5\): found 300"):
+        to_counts(part, {"in": (6,)}, 1e-3, 255)
 
 
 @given(st.integers(1, 65535), st.integers(-5, 70000), st.sampled_from([np.int32, np.int64, np.uint32, np.float64]))
@@ -248,7 +267,7 @@ def test_time_gridded_data():
 @pytest.mark.parametrize(("data", "what"), [
     (TimeGriddedData(np.zeros((1, 4, 5), bool), 1e-3), r"'in'\]: found \(1, 4, 5\), needed \(samples, steps, 6\)"),
     (TimeGriddedData(np.zeros((0, 4, 6), bool), 1e-3), "an empty batch"),
-    (TimeGriddedData(np.full((1, 4, 6), np.nan), 1e-3), "not finite"),
+    (TimeGriddedData(np.full((1, 4, 6), np.nan), 1e-3), "found nan, needed finite numbers"),
     (TimeGriddedData(np.zeros((1, 4, 6), bool), 1e-4), r"'in'\]: found steps of 0\.0001 s, the network has 0\.001 s"),
     (EventData(np.array([[0]]), np.array([[0.0]]), 5, 1e-3), r"spikes\['in'\]: found 5 neurons.*needed 6 neurons"),
     (EventData(np.array([0]), np.array([0.0]), 6, 1e-3), r"found 6 neurons, idx \(1,\)"),

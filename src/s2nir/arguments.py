@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import S2NirError, needs
+from .errors import InputError, S2NirError, needs
 
 LARGEST = sys.float_info.max
 Check = Callable[[Any, str, type[S2NirError]], Any]
@@ -34,6 +35,16 @@ def shown(value: Any) -> str:
     """A value for a message, at most 80 characters of it."""
     said = " ".join(repr(value).split())
     return said if len(said) <= 80 else f"{said[:77]}..."
+
+
+def meant(value: Any, words: Iterable[str]) -> str:
+    """The nearest of some words, for the end of a message; "" where none is near.
+
+    >>> meant("bit", ["bits", "arithmetic"])
+    "; did you mean 'bits'?"
+    """
+    near = get_close_matches(value, list(words), 1) if isinstance(value, str) else []
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +136,8 @@ class OneOf:
 
     def __call__(self, value: Any, where: str, error: type[S2NirError]) -> str:
         if not isinstance(value, str) or value not in self.words:
-            raise error(f"{where}: found {shown(value)}, allowed {', '.join(map(repr, self.words))}{self.also}")
+            raise error(f"{where}: found {shown(value)}, allowed {', '.join(map(repr, self.words))}{self.also}"
+                        f"{meant(value, self.words)}")
         return value
 
 
@@ -172,6 +184,16 @@ def shape(value: Any, where: str, error: type[S2NirError]) -> tuple[int, ...]:
         raise error(f"{where}: found {value!r}, needed one size or more")
     also = f" for each size of {shown(value)}" if isinstance(value, tuple | list) else ", or a tuple of them"
     return tuple(Whole(1, also=also)(n, where, error) for n in sizes)
+
+
+def listener(value: Any, where: str) -> Callable[[Any], object]:
+    """A function that is told how far work is; of None, one that does nothing."""
+    if value is None:
+        return lambda _: None
+    if not callable(value):
+        raise InputError(f"{where}: found {shown(value)}, needed a function that is told how far it is, such as print, "
+                         "or None")
+    return value  # type: ignore[no-any-return]
 
 
 def path_of(value: Any, where: str) -> Path:

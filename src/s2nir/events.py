@@ -18,6 +18,7 @@ from .arguments import Number, Whole, settle, shown
 from .errors import InputError
 from .values import freeze_fields
 
+MOST_COUNT = (1 << 16) - 1  # of a source in a step, on any machine
 MOST_STEPS = 10_000_000  # of a recording whose length is not given
 DT = Number(0, above=True, what="seconds")
 MOST_ENTRIES = 1 << 32  # of a dense array of counts
@@ -112,20 +113,23 @@ class Events:
 
 
 class Arrays(dict[str, NDArray[Any]]):
-    """Input values by input population: (batch, steps, size), all of one batch and length."""
+    """Input values by input population: (batch, steps, size), all of one batch and length.
 
-    def __init__(self, values: Mapping[str, NDArray[Any]], batch: int, steps: int) -> None:
+    first : the number of the first recording in the data set that these are a part of; errors count from there
+    """
+
+    def __init__(self, values: Mapping[str, NDArray[Any]], batch: int, steps: int, first: int = 0) -> None:
         super().__init__(values)
-        self.batch, self.steps = batch, steps
+        self.batch, self.steps, self.first = batch, steps, first
 
     def part(self, first: int, end: int) -> Arrays:
         """Some of the recordings; they are `spikes` in their turn."""
         end = min(end, self.batch)
-        return Arrays({n: a[first:end] for n, a in self.items()}, end - first, self.steps)
+        return Arrays({n: a[first:end] for n, a in self.items()}, end - first, self.steps, self.first + first)
 
     def between(self, first: int, end: int) -> Arrays:
         """Some of the steps, of all recordings."""
-        return Arrays({n: a[:, first:end] for n, a in self.items()}, self.batch, end - first)
+        return Arrays({n: a[:, first:end] for n, a in self.items()}, self.batch, end - first, self.first)
 
 
 def to_arrays(spikes: Any, shapes: Mapping[str, tuple[int, ...]], dt: float | None) -> Arrays:
@@ -150,11 +154,13 @@ def to_arrays(spikes: Any, shapes: Mapping[str, tuple[int, ...]], dt: float | No
     else:
         names = ", ".join(sorted(shapes))
         raise InputError(f"the network has {len(shapes)} inputs: give a dict by input name ({names})")
-    arrays = {name: _one(name, given[name], shapes[name], dt) for name in sorted(shapes)}
+    first = given.first if isinstance(given, Arrays) else 0
+    arrays = {name: _one(name, given[name], shapes[name], dt, first) for name in sorted(shapes)}
     forms = {name: a.shape[:2] for name, a in arrays.items()}
     if len(set(forms.values())) > 1:
         raise InputError(f"inputs differ in (batch, steps): {', '.join(f'{n} {f}' for n, f in forms.items())}")
-    return Arrays(arrays, *next(iter(forms.values())))
+    batch, steps = next(iter(forms.values()))
+    return Arrays(arrays, batch, steps, first)
 
 
 def to_counts(
@@ -169,14 +175,19 @@ def to_counts(
         if not np.issubdtype(a.dtype, np.integer):
             bad |= a != np.floor(a)
         if bad.any():
-            where = tuple(int(i) for i in np.argwhere(bad)[0])
-            more = "Raise max_count in compile." if a[where] > max_count else "Give counts of events per step."
-            raise InputError(
-                f"spikes[{name!r}] at (batch, step, source) {where}: found {a[where]}, a machine takes whole counts "
-                f"from 0 to max_count = {max_count}. {more}"
-            )
+            found, where = _first(a, bad, arrays.first)
+            more = "Raise max_count in compile." if max_count < found <= MOST_COUNT else (
+                "Give counts of events per step" + (f", at most {MOST_COUNT}." if found > MOST_COUNT else "."))
+            raise InputError(f"spikes[{name!r}] at {where}: found {found}, a machine takes whole counts from 0 to "
+                             f"max_count = {max_count}. {more}")
     held = {n: a if np.issubdtype(a.dtype, np.unsignedinteger) else _narrow(a) for n, a in arrays.items()}
-    return Arrays(held, arrays.batch, arrays.steps)
+    return Arrays(held, arrays.batch, arrays.steps, arrays.first)
+
+
+def _first(a: NDArray[Any], bad: NDArray[np.bool_], first: int) -> tuple[Any, str]:
+    """The first bad value of a (batch, steps, size) array, and where it stands; `first` : number of its recording 0."""
+    batch, step, source = (int(i) for i in np.argwhere(bad)[0])
+    return a[batch, step, source], f"(batch, step, source) {(first + batch, step, source)}"
 
 
 def _narrow(counts: NDArray[Any]) -> NDArray[Any]:
@@ -206,8 +217,8 @@ def _same_dt(name: str, found: float | None, dt: float | None) -> None:
         )
 
 
-def _one(name: str, value: Any, shape: tuple[int, ...], dt: float | None) -> NDArray[Any]:
-    """One input as (batch, steps, size)."""
+def _one(name: str, value: Any, shape: tuple[int, ...], dt: float | None, first: int) -> NDArray[Any]:
+    """One input as (batch, steps, size); `first` : number of its recording 0, for errors."""
     size = int(np.prod(shape, dtype=np.int64))
     if isinstance(value, Events):
         _same_dt(name, value.dt, dt)
@@ -227,16 +238,20 @@ def _one(name: str, value: Any, shape: tuple[int, ...], dt: float | None) -> NDA
     if array.dtype == bool:
         array = array.astype(np.int64)
     if array.dtype.kind not in "iuf":
-        raise InputError(f"spikes[{name!r}]: found dtype {array.dtype}, needed numbers")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError(f"spikes[{name!r}]: a value is not finite")
+        found = f"{shown(value)}, a {type(value).__name__}" if array.dtype == object else f"dtype {array.dtype}"
+        raise InputError(f"spikes[{name!r}]: found {found}, needed numbers in an array")
     for form in (shape, (size,)):
         if array.ndim == len(form) + 1 and array.shape[1:] == form:
             array = array[np.newaxis]
         if array.ndim == len(form) + 2 and array.shape[2:] == form:
             if array.shape[0] < 1 or array.shape[1] < 1:
                 raise InputError(f"spikes[{name!r}]: found shape {array.shape}, an empty batch or no steps")
-            return array.reshape(*array.shape[:2], size)
+            array = array.reshape(*array.shape[:2], size)
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                found, where = _first(array, ~np.isfinite(array), first)
+                raise InputError(f"spikes[{name!r}] at {where}: found {found}, needed finite numbers; where nothing "
+                                 "arrives, give 0")
+            return array
     dims = ", ".join(str(n) for n in shape)
     raise InputError(f"spikes[{name!r}]: found shape {array.shape}, needed (steps, {dims}) or (batch, steps, {dims})")
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from .arguments import meant
 from .emulate import Recording, run
 from .errors import S2NirError
 from .frontend import load
@@ -104,8 +105,9 @@ def by_stage(options: Mapping[str, Any], src: Any) -> Stages:
         if name == "loops":  # the float run must take the same hops
             stages = [0, 3] if not isinstance(src, Graph) else [3]
         if not stages:
-            known = ", ".join(sorted(set().union(*names) | {"record"}))
-            raise S2NirError(f"deploy: no stage has an option {name!r}; there are {known}")
+            known = sorted(set().union(*names) | {"record"})
+            near = meant(name, known)
+            raise S2NirError(f"deploy: no stage has an option {name!r}{near or '; there are ' + ', '.join(known)}")
         for i in stages:
             found[i][name] = value
     return Stages(*found)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import s2nir
-from s2nir.cost import AUTOMATIC, HIGH, LOW, Automatic, Cycles, EnergyModel, Unused, thresholds
+from s2nir.cost import AUTOMATIC, HIGH, LOW, Automatic, Cycles, EnergyModel, Unused, thresholds, timing
 from s2nir.errors import InputError
 from s2nir.machine import NODES, PES, EnergyCosts, Level, Reading, Tag, floor_position
 
@@ -192,3 +192,14 @@ def test_modes_are_words_too_and_others_are_refused():
             EnergyModel(**wrong)
     with pytest.raises(InputError, match=r"Fixed.level: found 'turbo'"):
         type(LOW)("turbo")
+
+
+def test_a_tick_that_is_too_short_is_said(recording):
+    late = [said for said in EnergyModel(tick_s=1e-7)(recording).assumed if "too short" in said]
+    needed = timing(recording).cycles.value / timing(recording).clock_hz
+    assert len(late) == 1
+    assert late[0].startswith("a tick of 1e-07 s is too short: ")
+    assert f" take up to {needed:.3g} s in their busiest one" in late[0]
+    for tick in (None, needed, needed * 1.01):
+        assert not any("too short" in said for said in EnergyModel(tick_s=tick)(recording).assumed)
+    assert any("too short" in said for said in EnergyModel(tick_s=needed * 0.99)(recording).assumed)

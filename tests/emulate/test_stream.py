@@ -147,6 +147,9 @@ def test_a_step_is_one_step(image):
     for spikes in (several, {n: v[:1] for n, v in several.items()}):
         with pytest.raises(InputError, match=r"stream.step: found shape .*, needed one step"):
             stream.step(spikes)
+    for wrong in (None, [[1], [1, 2]]):
+        with pytest.raises(InputError, match=r"stream.step: found (None|\[\[1\], \[1, 2\]\]) for .*, needed one step"):
+            stream.step(dict.fromkeys(several, wrong))
     assert stream.tick == 0
     one, whole = image.stream().step({n: v[0] for n, v in several.items()}), image.stream().feed(several)
     assert all(np.array_equal(one[n], whole.spikes(n)[0]) for n in one)

@@ -239,6 +239,9 @@ def test_more_slices_than_cores():
         r"the network takes 151 cores, the machine has 148, 3 too few; most are taken by a 150, in 1\. What would help"
     )):
         s2nir.compile(layer(3, 150), application=capped(1))
+    worn = s2nir.SpiNNaker2(faults=s2nir.Faults(cores=[((0, 0), pe) for pe in range(4, 152)]))
+    with pytest.raises(MappingError, match=r"What would help: fewer neurons .* machine .* or fewer faults;"):
+        s2nir.compile(layer(3, 150), worn, application=capped(1))
 
 
 def test_another_machine_is_refused():

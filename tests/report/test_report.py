@@ -179,6 +179,8 @@ def test_a_failed_save_leaves_nothing(tmp_path, monkeypatch):
 def test_other_endings_are_refused(tmp_path):
     with pytest.raises(s2nir.S2NirError, match=r"end in \.html, \.json or \.txt"):
         small()[2].save(tmp_path / "run.pdf")
+    with pytest.raises(s2nir.S2NirError, match=r"Report\.save: found a NoneType"):
+        small()[2].save(None)
     (tmp_path / "there.html").mkdir()
     with pytest.raises(s2nir.S2NirError, match="is no file"):
         small()[2].save(tmp_path / "there.html")

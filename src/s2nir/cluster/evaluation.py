@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import Whole
+from ..arguments import Whole, listener
 from ..cost import synapses_per_core
 from ..emulate import Recording, program, run
 from ..errors import ImageError, InputError, RunError, needs
+from ..events import to_arrays
 from ..graph import noises
 from ..mapping import MachineImage
 from ..values import FrozenMap, Noun, freeze_fields
@@ -69,7 +70,8 @@ class Evaluation(Noun):
 
     @property
     def rates(self) -> dict[str, float]:
-        """By population, packets per neuron and tick, as `Recording.rates`: for `s2nir.compile(rates=)`."""
+        """By population, packets per neuron and tick, as `Recording.rates`: for `s2nir.compile(rates=)`; print() gives
+        the rate per step."""
         size = self.recordings * self.ticks
         return {n: float(s.sum()) / (size * self.neurons[n]) for n, s in self.spikes.items()}
 
@@ -87,8 +89,9 @@ class Evaluation(Noun):
     def __str__(self) -> str:
         lines = [f"Evaluation of image {self.image[:12]}: {self.recordings} recordings of {self.steps} steps, "
                  f"{int(self.packets.sum()):,} packets, {int(self.synaptic_events.sum()):,} synaptic events"]
-        rates = self.rates
-        lines += [f"  {n}: {int(s.sum()):,} spikes, {rates[n]:.5f} per neuron and tick" for n, s in self.spikes.items()]
+        for name, spikes in self.spikes.items():
+            rate = float(spikes.sum()) / (self.recordings * self.steps * self.neurons[name])
+            lines.append(f"  {name}: {int(spikes.sum()):,} spikes, {rate:.5f} per neuron and step")
         lines += [f"  accuracy at {output}: {share:.2%}" for output, share in self.accuracy.items()]
         return "\n".join(lines)
 
@@ -140,11 +143,12 @@ def evaluate(
     needs(image, MachineImage, "evaluate", "Make one with s2nir.compile(network), or pass the path of one.")
     data = data_of(image, dataset, frames)
     drawn = _noise_of(image, noise, data.n)
+    tell = listener(progress, "progress")
     if piece is not None:
         piece = Whole(1, what="recordings")(piece, "piece", RunError)
     with workers(client, threads) as by:
         shared = by.share(image) if path is None else None
-        return _evaluate(by, image, (shared, path), data, drawn, piece, progress)
+        return _evaluate(by, image, (shared, path), data, drawn, piece, tell)
 
 
 def data_of(image: MachineImage, given: Any, framing: Any) -> Dataset:
@@ -156,7 +160,7 @@ def data_of(image: MachineImage, given: Any, framing: Any) -> Dataset:
 def serially(image: MachineImage, data: Dataset, noise: Any = 0) -> Evaluation:
     """An evaluation inside a task: on one thread."""
     with workers(None, 1) as by:
-        return _evaluate(by, image, (image, None), data, _noise_of(image, noise, data.n), None, None)
+        return _evaluate(by, image, (image, None), data, _noise_of(image, noise, data.n), None, listener(None, ""))
 
 
 def _noise_of(image: MachineImage, noise: Any, recordings: int) -> tuple[int, ...]:
@@ -169,7 +173,7 @@ def _noise_of(image: MachineImage, noise: Any, recordings: int) -> tuple[int, ..
 
 def _evaluate(
     by: Workers, image: MachineImage, shared: tuple[Any, str | None], data: Dataset, noise: tuple[int, ...],
-    piece: int | None, progress: Callable[[int], Any] | None,
+    piece: int | None, tell: Callable[[int], Any],
 ) -> Evaluation:
     names = {p.name: p.size for p in image.populations if p.spikes and p.kind != "relay"}
     outputs = {o: n for o, n in image.outputs.items() if n in names}
@@ -184,8 +188,7 @@ def _evaluate(
         for name, values in found.items():
             columns[name][a:b] = values
         done += b - a
-        if progress is not None:
-            progress(done)
+        tell(done)
     return Evaluation(
         image=image.digest, steps=data.steps, ticks=data.steps + image.lag, labels=data.labels,
         decisions={o: columns["decisions", o] for o in outputs}, spikes={n: columns["spikes", n] for n in names},
@@ -209,12 +212,10 @@ def one_piece(
         if fanout is None:
             fanout = _fanouts[image] = np.asarray(
                 synapses_per_core(image, program(image)).sum(axis=1), np.int64).reshape(-1)
-    try:
-        given = noise[0] if len(set(noise)) == 1 else noise
-        recording = run(image, part if film is None else film.part(*part), noise=given)
-    except InputError as error:
-        raise InputError(f"of the recordings from {first} on: {error}") from None
-    return _kept(recording, fanout)
+    spikes = to_arrays(
+        part if film is None else film.part(*part), {p.name: p.shape for p in image.inputs}, image.dt)
+    spikes.first = first
+    return _kept(run(image, spikes, noise=noise[0] if len(set(noise)) == 1 else noise), fanout)
 
 
 @lru_cache(maxsize=2)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import path_of, shown
+from ..arguments import listener, path_of, shown
 from ..errors import InputError, S2NirError, S2NirWarning, needs
 from ..files import json_object, write_whole
 from ..graph import Graph
@@ -101,6 +101,7 @@ def sweep(
     needs(graph, Graph, "sweep", "Load one with s2nir.load(path, reset=...).")
     if like not in (None, BOARD):
         raise S2NirError(f"like: found {like!r}, allowed {BOARD!r} or None")
+    tell = listener(progress, "progress")
     by_key = {_key(point): point for point in _points(points)}
     for point in by_key.values():
         _known({**options, **point}, graph)
@@ -112,8 +113,7 @@ def sweep(
             shared = by.share((graph, data, like, options))
             for place, row in each(by, one_point, ((shared, by_key[key]) for key in todo)):
                 kept.add(todo[place], row)
-                if progress is not None:
-                    progress(len(by_key.keys() & kept.rows.keys()))
+                tell(len(by_key.keys() & kept.rows.keys()))
     return Sweep(rows=tuple(kept.rows[key] for key in by_key))
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent import futures
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Protocol
 
 from ..arguments import Whole
-from ..errors import InputError, RunError
+from ..errors import InputError, RunError, S2NirError
 
 AHEAD = 2  # pieces for each thread that are handed out before one comes back
 WAIT_S = 10.0  # for a scheduler to answer
@@ -161,7 +161,10 @@ def connected(address: str | None) -> Iterator[Any]:
 
 
 def each(by: Workers, call: Callable[..., Any], parts: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-    """(place, result) of call(*part) of every part, as they finish; few are made ahead: memory stays bounded."""
+    """(place, result) of call(*part) of every part, as they finish; few are made ahead: memory stays bounded.
+
+    Of parts that fail, the first is the one whose error is raised, whoever is faster.
+    """
     waiting: dict[Any, int] = {}
     ahead = enumerate(parts)
     try:
@@ -171,10 +174,26 @@ def each(by: Workers, call: Callable[..., Any], parts: Iterable[tuple[Any, ...]]
             if not waiting:
                 return
             for future in by.finished(waiting):
-                yield waiting.pop(future), by.result(future)
+                place = waiting.pop(future)
+                try:
+                    found = by.result(future)
+                except S2NirError as error:
+                    raise _earliest(by, waiting, place, error) from None
+                yield place, found
     finally:
         for future in waiting:
             future.cancel()
+
+
+def _earliest(by: Workers, waiting: Mapping[Any, int], place: int, error: S2NirError) -> S2NirError:
+    """The error of the first part that fails, where the one at `place` failed with `error`: all before it were handed
+    out before it."""
+    for future in sorted((f for f in waiting if waiting[f] < place), key=waiting.__getitem__):
+        try:
+            by.result(future)
+        except S2NirError as earlier:
+            return earlier
+    return error
 
 
 def _cores() -> int:

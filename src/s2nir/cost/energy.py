@@ -133,9 +133,18 @@ def joules(found: Range) -> str:
 
     >>> joules(Range(0.0021, 0.001, 0.0045)), joules(Range(1.5, 1, 2))
     ('2.1 mJ (1 to 4.5)', '1.5 J (1 to 2)')
+    >>> joules(Range(0.783, 0.0212, 1.0415))
+    '783 mJ (21.2 to 1,040)'
     """
     size, sign = next(((s, n) for s, n in ((1.0, "J"), (1e-3, "mJ"), (1e-6, "uJ")) if found.value >= s), (1e-9, "nJ"))
-    return f"{found.value / size:.3g} {sign} ({found.low / size:.3g} to {found.high / size:.3g})"
+    value, low, high = (_three(v / size) for v in found)
+    return f"{value} {sign} ({low} to {high})"
+
+
+def _three(value: float) -> str:
+    """Three digits, and no power of ten."""
+    said = f"{value:.3g}"
+    return f"{float(said):,.0f}" if value >= 100 else said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +194,7 @@ class EnergyModel:
         return replace(
             found, seconds=found.seconds * share, joules=_scaled(found.joules, share),
             parts=FrozenMap({n: _scaled(r, share) for n, r in found.parts.items()}),
-            assumed=(*self.assumed(recording.image, recording.ticks), *found.assumed),
+            assumed=(*self.assumed(recording.image, recording.ticks), *self._late(recording, done), *found.assumed),
         )
 
     def of(self, use: Use) -> Energy:
@@ -258,6 +267,16 @@ class EnergyModel:
                 float((c.still * share[0] + c.packet * share[1] + c.synapse * share[2] + c.sending * sends).sum())
                 for c in costs))
         return found
+
+    def _late(self, recording: Recording, done: Work) -> tuple[str, ...]:
+        """What is said of a tick that is shorter than what cores compute in it."""
+        tick = self.tick_s or recording.image.tick
+        needed = done.cycles / Cycles(recording.image).clock_hz
+        late = int((needed > tick).sum())
+        if not late:
+            return ()
+        return (f"a tick of {tick:g} s is too short: {late:,} of {needed.size:,} cores take up to {needed.max():.3g} s "
+                "in their busiest one, so that a chip is slower than this",)
 
     def assumed(self, image: MachineImage, ticks: int) -> tuple[str, ...]:
         """What an estimate of this image takes for granted."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import listener
 from ..errors import InputError, needs
 from ..values import freeze_fields
 from .events import MOST_STEPS, EventArray, bin_frames, check_events, denoise, downsample, whole
@@ -124,6 +125,7 @@ def frames(
     """
     needs(recordings, Recordings, "frames.recordings", "Make them with dvs_gesture, nmnist or synthetic_gestures.")
     height, width = recordings.sensor
+    tell = listener(progress, "frames.progress")
     tick_us, steps = whole("frames.tick_us", tick_us, 1), whole("frames.steps", steps, 1, MOST_STEPS)
     size, threads = whole("frames.size", size, 1), whole("frames.threads", threads, 1)
     clamp = None if clamp is None else whole("frames.clamp", clamp, 1, 255)
@@ -141,6 +143,5 @@ def frames(
 
     with ThreadPoolExecutor(threads) as pool:
         for done, _ in enumerate(pool.map(one, range(len(recordings))), 1):
-            if progress is not None:
-                progress(done)
+            tell(done)
     return x, recordings.labels.copy()

@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from ..arguments import Whole, path_of
+from ..arguments import Whole, listener, path_of
 from ..errors import InputError
 from ..events import Arrays, to_arrays
 from ..files import write_whole
@@ -37,6 +37,7 @@ def keep(
 ) -> Kept:
     """Run a source to its end into a folder; see `Stream.keep`."""
     every, target = Whole(1, what="ticks")(every, "stream.keep.every", InputError), path_of(folder, "stream.keep")
+    tell = listener(progress, "stream.keep.progress")
     if target.exists() and not target.is_dir():
         raise InputError(f"stream.keep: {target} is there and is no folder. Choose another name.")
     target.mkdir(exist_ok=True)
@@ -55,8 +56,7 @@ def keep(
         if stream.tick % every == 0:
             _close(stream, held, target)
             held = []
-            if progress is not None:
-                progress(stream.tick)
+            tell(stream.tick)
     _close(stream, held, target)
     return Kept(stream.image, target)
 

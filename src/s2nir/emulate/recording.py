@@ -100,7 +100,10 @@ class Recording:
 
     @property
     def rates(self) -> dict[str, float]:
-        """By population, packets per neuron and tick, on the mean of all recordings: for `s2nir.compile(rates=)`."""
+        """By population, packets per neuron and tick, on the mean of all recordings: for `s2nir.compile(rates=)`.
+
+        Ticks are the steps and the largest lag: this is a little below the rate per step that print() and reports give.
+        """
         size = self.batch * self.ticks
         return {n: float(self.counts[n].sum()) / (size * self.image[n].size) for n in self._spiking}
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import SomeOf, Whole
+from ..arguments import SomeOf, Whole, listener
 from ..errors import RunError, needs
 from ..events import Arrays, to_counts
 from ..fixedpoint import Arithmetic
@@ -71,7 +71,7 @@ def run(
         where `record` asks for what there is not.
     """
     needs(image, MachineImage, "run", "Make one with s2nir.compile(network), or s2nir.MachineImage.load(path).")
-    threads = Whole(1)(threads, "threads", RunError)
+    threads, tell = Whole(1)(threads, "threads", RunError), listener(progress, "progress")
     given = to_counts(spikes, {p.name: p.shape for p in image.inputs}, image.dt, image.max_count)
     batch, steps = given.batch, given.steps
     drawn = _noises(noise, batch, image.copies)
@@ -83,8 +83,7 @@ def run(
     done: list[_Round] = []
     for found in _each(ready, on, given, image.copies, ticks, watch, before, drawn[:: image.copies], threads):
         done.append(found)
-        if progress is not None:
-            progress(min(len(done) * image.copies, batch))
+        tell(min(len(done) * image.copies, batch))
     results = [r for found in done for r in by_copy(found.result, ready.first[:: image.cores_per_copy])][:batch]
     return Recording(
         image=image,

@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import Whole, path_of
+from ..arguments import Whole, path_of, shown
 from ..errors import InputError, RunError, needs
 from ..events import to_counts
 from ..files import write_whole
@@ -112,13 +112,11 @@ class Stream:
             where the input does not fit, or is of several steps; nothing is run then.
         """
         shapes = {p.name: p.shape for p in self.image.inputs}
-        for name, value in (spikes if isinstance(spikes, Mapping) else dict.fromkeys(list(shapes)[:1], spikes)).items():
-            if name in shapes and np.shape(value) not in (shapes[name], (int(np.prod(shapes[name])),)):
-                raise InputError(f"stream.step: found shape {np.shape(value)} for {name!r}, needed one step, "
-                                 f"{shapes[name]}. Give several to feed.")
-        one = {k: np.asarray(v)[np.newaxis] for k, v in spikes.items()} if isinstance(spikes, Mapping) else (
-            np.asarray(spikes)[np.newaxis])
-        found = self.feed(one)
+        if isinstance(spikes, Mapping):
+            found = self.feed({name: _step_of(name, shapes.get(name), value) for name, value in spikes.items()})
+        else:
+            name = next(iter(shapes), "spikes")
+            found = self.feed(_step_of(name, shapes.get(name), spikes))
         return {p.name: found.spikes(p.name)[0] for p in self.image.populations if p.kind == "neurons" and p.spikes}
 
     def drain(self) -> Ticks:
@@ -220,3 +218,15 @@ class Stream:
             getattr(self._state, name)[:] = found[name]
         self._sent, self.tick = found["sent"].astype(np.int32), int(found["tick"])
         self._noise, self.ended = int(found["noise"]), int(found["ended"]) if found["ended"] >= 0 else None
+
+
+def _step_of(name: str, shape: tuple[int, ...] | None, value: Any) -> NDArray[Any]:
+    """The value of an input in one step, as one of several steps; `shape` : of the input, None where there is none."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of several lengths
+        array = np.zeros(0, object)
+    if shape is not None and (array.dtype == object or array.shape not in (shape, (int(np.prod(shape)),))):
+        found = shown(value) if array.dtype == object else f"shape {array.shape}"
+        raise InputError(f"stream.step: found {found} for {name!r}, needed one step, {shape}. Give several to feed.")
+    return array[np.newaxis]

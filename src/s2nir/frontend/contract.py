@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
 
+from ..arguments import meant
 from ..errors import ContractError
 from ..graph import Compare, Integrator, Loops, Reset
 from . import fields
@@ -289,9 +289,8 @@ def _choice(kind: type[Choice], where: str, value: Any) -> Choice:
         if isinstance(value, str) and member.value == value:
             return member
     words = [m.value for m in kind]
-    near = get_close_matches(value, words, 1) if isinstance(value, str) else []
-    meant = f"; did you mean {near[0]!r}?" if near else ""
-    raise ContractError(f"{where} found {value!r}, allowed are {', '.join(repr(w) for w in words)}{meant}")
+    raise ContractError(
+        f"{where} found {value!r}, allowed are {', '.join(repr(w) for w in words)}{meant(value, words)}")
 
 
 def seconds(where: str, value: Any) -> float:

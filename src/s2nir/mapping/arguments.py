@@ -8,6 +8,7 @@ from typing import Any
 
 from ..arguments import Number, OneOf, SomeOf, Stage, Whole, shown
 from ..errors import InputError, MappingError, needs
+from ..events import MOST_COUNT
 from ..graph import Loops
 from ..machine import RECORDS, WINDOW, Application, SpiNNaker2
 from ..quantize import Network
@@ -25,7 +26,6 @@ STAGES: dict[str, tuple[Any, ...]] = {
     "minimise": (OrderedCovering, Expand, Fewest, DecisionList),
 }
 ONSETS = ("aligned", "board")
-MOST_COUNT = (1 << 16) - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import listener
 from ..emulate import Recording, run
 from ..errors import InputError, S2NirWarning, needs
 from ..events import Arrays, to_arrays
@@ -119,6 +120,7 @@ def compare(
     """
     needs(graph, Graph, "compare", "Its arguments are graph, image, spikes.")
     needs(image, MachineImage, "compare", "Its arguments are graph, image, spikes.")
+    tell = listener(progress, "progress")
     if image.provenance.get("graph") != graph.digest:
         warnings.warn("compare: the image was made from a Graph of another digest; its contract or weights may differ",
                       S2NirWarning, stacklevel=2)
@@ -146,8 +148,7 @@ def compare(
             name = graph.outputs[output]
             both.add(lo, trace.decisions(name), recording.decisions(name))
         done += recording.batch
-        if progress is not None:
-            progress(done)
+        tell(done)
     return Fidelity(
         populations=tuple(s.result() for s in sums.values()),
         divergence=found,

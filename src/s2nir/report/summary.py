@@ -7,12 +7,12 @@ import math
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import path_of
 from ..cost import (
     AUTOMATIC,
     HIGH,
@@ -129,7 +129,7 @@ class Report:
         S2NirError
             where the ending is another one.
         """
-        target = Path(path)
+        target = path_of(path, "Report.save")
         kind = target.suffix.lower()
         if kind in (".html", ".htm"):
             from .page import page

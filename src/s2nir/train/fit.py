@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from snntorch.functional import mse_count_loss
 from torch import Tensor, nn
 
+from ..arguments import listener
 from ..errors import InputError, QuantizeError
 from .loops import over_time
 
@@ -68,6 +69,7 @@ class Fit:
         """
         if not len(train[0]) or not len(validation[0]):
             raise InputError("Fit: found no recordings to train on, or none to choose an epoch on")
+        tell = listener(progress, "Fit.progress")
         module.to(device)
         adam = torch.optim.Adam(module.parameters(), lr=self.rate)
         run = _Run(self, module, adam, checkpoint)
@@ -76,8 +78,7 @@ class Fit:
             loss = run.epoch(epoch, train, device)
             right = float((decisions(module, validation[0], device=device) == validation[1]).mean())
             run.keep(epoch, loss, right)
-            if progress is not None:
-                progress(run.history.epochs[-1])
+            tell(run.history.epochs[-1])
         module.load_state_dict(run.best)
         module.eval()
         return run.history

@@ -48,10 +48,12 @@ def refuse_too_many(slices: tuple[Slice, ...], machine: SpiNNaker2) -> None:
         relays = sum(n for name, n in take.items() if name.rpartition("+")[0] in take)
         said = (f"; {relays} of them hold relays (+1, +2, ...), which lengthen delays and are not needed where synapse "
                 'words hold them: bits="s4" up to 7 ticks, rows="dram" up to 255') if relays else ""
+        larger = "a larger machine (boards=)" + (" or fewer faults" if machine.faults else "")
+        helps = f"{larger}; each population needs a core of its own at least." if len(take) > machine.cores else (
+            "fewer neurons or inputs per neuron there, a convolution instead of a matrix, a larger data window "
+            f"(window=), other rows (rows=), or {larger}; s2nir.explain tries them.")
         raise MappingError(
             f"the network takes {len(slices)} cores, the machine has {machine.cores}, "
-            f"{len(slices) - machine.cores} too few; most are taken by {top}{said}. What would help: fewer neurons or "
-            "inputs per neuron there, a convolution instead of a matrix, a larger data window (window=), other rows "
-            "(rows=), or a larger machine (boards=); s2nir.explain tries them.",
+            f"{len(slices) - machine.cores} too few; most are taken by {top}{said}. What would help: {helps}",
             rule="does-not-fit",
         )
