@@ -169,7 +169,7 @@ def to_counts(
     """As `to_arrays`, but whole numbers from 0 to `max_count`, as a machine takes them."""
     arrays = to_arrays(spikes, shapes, dt)
     for name, a in arrays.items():
-        if np.issubdtype(a.dtype, np.unsignedinteger) and a.max(initial=0) <= max_count:
+        if a.dtype.kind == "u" and a.max(initial=0) <= max_count:
             continue  # the common case, in one pass
         bad = (a < 0) | (a > max_count)
         if not np.issubdtype(a.dtype, np.integer):

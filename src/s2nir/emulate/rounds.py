@@ -27,6 +27,11 @@ def all_ones(count: NDArray[Any]) -> bool:
     return count.size == 0 or (count.strides == (0,) and count[0] == 1)
 
 
+def largest(count: NDArray[Any]) -> int:
+    """The largest count, at least 1."""
+    return 1 if all_ones(count) else int(count.max())
+
+
 def together(packets: list[Packets]) -> Packets:
     """Packets of several sources, sorted by tick.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..arguments import SomeOf, Whole, listener
 from ..errors import RunError, needs
-from ..events import Arrays, to_counts
+from ..events import Arrays, to_arrays, to_counts
 from ..fixedpoint import Arithmetic
 from ..graph import noises
 from ..mapping import MachineImage, named
@@ -24,7 +24,7 @@ from .parts import Part, Share, parts, run_parts
 from .pool import in_order
 from .recording import Recording
 from .room import Room, room
-from .rounds import Packets, Result, all_ones, by_copy, ones, together
+from .rounds import Packets, Result, all_ones, by_copy, largest, ones, together
 
 LARGE = 4096  # neurons of a network that several threads run together
 RECORDABLE = ("spikes", "voltages", "potentials")
@@ -72,7 +72,7 @@ def run(
     """
     needs(image, MachineImage, "run", "Make one with s2nir.compile(network), or s2nir.MachineImage.load(path).")
     threads, tell = Whole(1)(threads, "threads", RunError), listener(progress, "progress")
-    given = to_counts(spikes, {p.name: p.shape for p in image.inputs}, image.dt, image.max_count)
+    given = _counts(image, spikes)
     batch, steps = given.batch, given.steps
     drawn = _noises(noise, batch, image.copies)
     ready = program(image)
@@ -81,7 +81,7 @@ def run(
     times = timing_of(timing)
     on = None if times is None else served(image, ready, times, watch)
     done: list[_Round] = []
-    for found in _each(ready, on, given, image.copies, ticks, watch, before, drawn[:: image.copies], threads):
+    for found in _each(image, ready, on, given, ticks, watch, before, drawn[:: image.copies], threads):
         done.append(found)
         tell(min(len(done) * image.copies, batch))
     results = [r for found in done for r in by_copy(found.result, ready.first[:: image.cores_per_copy])][:batch]
@@ -109,11 +109,21 @@ class _Round(NamedTuple):
     counts: Any
 
 
+def _counts(image: MachineImage, spikes: Any) -> Arrays:
+    """Counts of each input. Those in bytes are whole; whether they are within `max_count` is seen where a round reads
+    them, on its own thread."""
+    shapes = {p.name: p.shape for p in image.inputs}
+    given = to_arrays(spikes, shapes, image.dt)
+    bytes_alone = all(a.dtype == np.uint8 for a in given.values())
+    return given if bytes_alone else to_counts(given, shapes, image.dt, image.max_count)
+
+
 def _each(
-    ready: Program, on: Served | None, given: Arrays, copies: int, ticks: int, watch: NDArray[np.int64], before: bool,
-    drawn: tuple[int, ...], threads: int,
+    image: MachineImage, ready: Program, on: Served | None, given: Arrays, ticks: int, watch: NDArray[np.int64],
+    before: bool, drawn: tuple[int, ...], threads: int,
 ) -> Iterator[_Round]:
     """Rounds one after the other; with times where `on` is given."""
+    copies = image.copies
     begins = range(0, given.batch, copies)
     workers = min(threads, len(begins))
     inner = threads // workers if ready.size >= LARGE else 1
@@ -125,6 +135,8 @@ def _each(
         with room() as held:
             inputs = packets_of(given, ready, copies, ticks, range(begin, min(begin + copies, given.batch)), held)
             packets = together(inputs)
+            if largest(packets[2]) > image.max_count:
+                to_counts(given, {p.name: p.shape for p in image.inputs}, image.dt, image.max_count)  # says which one
             if on is not None:
                 return _Round(inputs, packets, *event_round(on, packets, ticks, before, noise))
             return _Round(inputs, packets, one(ready, packets, ticks, watch, before, noise, inner, held), None)
@@ -251,8 +263,7 @@ def one(
     ready = ready.placed
     team, fixed = parts(ready, threads), ready.arithmetic is Arithmetic.FIXED
     size, kind = ready.size, np.int32 if fixed else np.float32
-    most = 1 if all_ones(packets[2]) else int(packets[2].max())
-    state = held.state(ready, accumulator(ready, [part.packed for part in team], most))
+    state = held.state(ready, accumulator(ready, [part.packed for part in team], largest(packets[2])))
     membranes = np.zeros((ticks, watch.size), kind)
     compared = np.zeros((ticks if before else 0, watch.size), kind)
     given, watch = sent_to(packets, ready), ready.place[watch]
