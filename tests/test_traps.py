@@ -54,10 +54,10 @@ def test_kernels_compile_once_per_format(arithmetic):
     again = s2nir.compile(s2nir.quantize(small_graph(), s2nir.PTQ(bits=4), arithmetic=arithmetic))
     s2nir.run(image, spikes)
     s2nir.run(again, spikes)
-    before = len(kernels.run_ticks.signatures)
+    before = len(kernels.run_rounds.signatures)
     s2nir.run(again, spikes.astype(np.int64), record=("spikes", "voltages"), threads=2)
     s2nir.run(again, spikes.astype(float))
-    assert len(kernels.run_ticks.signatures) == before <= 4
+    assert len(kernels.run_rounds.signatures) == before <= 4
 
 
 def test_the_loops_that_matter_are_vector_code():

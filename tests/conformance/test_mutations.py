@@ -73,13 +73,13 @@ def probe(image, watched=None):
 
     import s2nir.emulate  # noqa: F401
 
-    one = sys.modules["s2nir.emulate.run"].one
+    in_turn = sys.modules["s2nir.emulate.run"].in_turn
     program = decode(silenced(image))
     sources = np.arange(program.size)
     ticks = program.size + 16
     start = np.minimum(np.arange(ticks + 1), program.size)
     watch = np.arange(program.size) if watched is None else np.arange(*program.first[watched : watched + 2])
-    _, membranes, _, _ = one(program, (start, sources, np.ones_like(sources)), ticks, watch)
+    (_, membranes, _, _), = in_turn(program, [(start, sources, np.ones_like(sources))], ticks, watch)
     return membranes, program.reach.over("core", len(image.cores)).toarray()[program.reach.of]
 
 

@@ -243,7 +243,7 @@ def send(out: Any, part: Any, tick: int, kept: int, spikes: int, relayed: int) -
 @njit(cache=True, nogil=True)
 def run_ticks(
     p: Any, g: Any, y: Any, d: Any, s: Any, given: Any, out: Any, fixed: Any, size: int, slots: int, tick: int,
-    ticks: int, kept: int, ahead: int, noise: int, part: Any,
+    ticks: int, kept: int, ahead: Any, noise: Any, part: Any,
 ) -> tuple[int, int]:
     """Ticks from `tick` on, until `ticks` or until the output has no room; returns the next tick and what is kept.
 
@@ -293,3 +293,35 @@ def run_ticks(
         deliver(y, held, slot, base, sent, number, begin, kept, comes, many, given.start[tick], given.start[tick + 1])
         tick += 1
     return tick, kept
+
+
+@njit(cache=True, nogil=True)
+def run_rounds(
+    p: Any, early: Any, steady: Any, y: Any, d: Any, s: Any, given: Any, out: Any, fixed: Any, size: int, slots: int,
+    awake: int, noise: Any, ends: Any, saturated: Any, part: Any, k: int, tick: int, kept: int,
+) -> tuple[int, int, int]:
+    """Rounds one after the other, each from the state ahead of its first tick, until all are done or the output has no
+    room; returns the next round and tick, and what is kept.
+
+    given.start : (rounds, ticks + 1); out.v, out.compared : tick by tick, round by round
+    early, steady : the groups ahead of tick `awake` and from there on; noise : int64 (rounds)
+    ends : int64 (rounds + 1), where in the output each round begins; saturated : int64 (rounds, neurons), of each
+    """
+    rounds, ticks, ahead = given.start.shape[0], given.start.shape[1] - 1, np.int64(0)  # of the type that a stream has
+    while k < rounds:
+        a, b, first = k * ticks, (k + 1) * ticks, ends[k]
+        its = Input(given.start[k], given.source, given.number)
+        mine = Output(out.tick[first:], out.source[first:], out.number[first:], out.watch, out.v[a:b],
+                      out.compared[a:b])
+        while tick < ticks:
+            groups, until = (early, min(awake, ticks)) if tick < awake else (steady, ticks)
+            tick, here = run_ticks(p, groups, y, d, s, its, mine, fixed, size, slots, tick, until, kept - first,
+                                   ahead, noise[k], part)
+            kept = first + here
+            if tick < until:
+                return k, tick, kept
+        saturated[k, part.lo : part.hi] = s.saturated[part.lo : part.hi]
+        ends[k + 1], k, tick = kept, k + 1, 0
+        if k < rounds:
+            clear(s)
+    return k, tick, kept

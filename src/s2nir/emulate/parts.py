@@ -65,7 +65,7 @@ def parts(ready: Program, threads: int) -> list[Part]:
     return found[threads]
 
 
-def run_parts(team: list[Part], watch: NDArray[np.int64], call: Any) -> tuple[int, int]:
+def run_parts(team: list[Part], watch: NDArray[np.int64], call: Any) -> tuple[int, ...]:
     """Run the parts at once, each in a thread: `call(part, share)` is what the kernel gives back, the same for all."""
     from . import kernels
 
@@ -84,7 +84,7 @@ def run_parts(team: list[Part], watch: NDArray[np.int64], call: Any) -> tuple[in
     run(0)
     for t in others:
         t.join()
-    result: tuple[int, int] = found[0]
+    result: tuple[int, ...] = found[0]
     return result
 
 

@@ -48,6 +48,17 @@ def together(packets: list[Packets]) -> Packets:
     return np.asarray(np.sum([start for start, _, _ in packets], axis=0)), source, count
 
 
+def end_to_end(rounds: list[Packets]) -> Packets:
+    """Packets of several rounds, one behind the other: start is (rounds, ticks + 1)."""
+    first = np.cumsum([0, *(source.size for _, source, _ in rounds[:-1])])
+    start = np.stack([start for start, _, _ in rounds]) + first[:, np.newaxis]
+    if len(rounds) == 1:
+        return start, *rounds[0][1:]
+    source = np.concatenate([source for _, source, _ in rounds])
+    single = all(all_ones(count) for _, _, count in rounds)
+    return start, source, ones(source.size) if single else np.concatenate([count for _, _, count in rounds])
+
+
 def by_copy(result: Result, bounds: NDArray[np.int64]) -> list[Result]:
     """What each copy did in a round; neurons bounds[k]..bounds[k + 1] are those of copy k.
 

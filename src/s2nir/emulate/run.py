@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,9 +23,10 @@ from .parts import Part, Share, parts, run_parts
 from .pool import in_order
 from .recording import Recording
 from .room import Room, room
-from .rounds import Packets, Result, all_ones, by_copy, largest, ones, together
+from .rounds import Packets, Result, all_ones, by_copy, end_to_end, largest, ones, together
 
 LARGE = 4096  # neurons of a network that several threads run together
+TURN = 1 << 18  # neurons times ticks of the rounds that a thread takes at a turn
 RECORDABLE = ("spikes", "voltages", "potentials")
 _programs: weakref.WeakKeyDictionary[MachineImage, Program] = weakref.WeakKeyDictionary()
 
@@ -81,9 +81,10 @@ def run(
     times = timing_of(timing)
     on = None if times is None else served(image, ready, times, watch)
     done: list[_Round] = []
-    for found in _each(image, ready, on, given, ticks, watch, before, drawn[:: image.copies], threads):
-        done.append(found)
-        tell(min(len(done) * image.copies, batch))
+    for found in _turns(image, ready, on, given, ticks, watch, before, drawn[:: image.copies], threads):
+        for each in found:
+            done.append(each)
+            tell(min(len(done) * image.copies, batch))
     results = [r for found in done for r in by_copy(found.result, ready.first[:: image.cores_per_copy])][:batch]
     return Recording(
         image=image,
@@ -118,30 +119,47 @@ def _counts(image: MachineImage, spikes: Any) -> Arrays:
     return given if bytes_alone else to_counts(given, shapes, image.dt, image.max_count)
 
 
-def _each(
+def _turns(
     image: MachineImage, ready: Program, on: Served | None, given: Arrays, ticks: int, watch: NDArray[np.int64],
     before: bool, drawn: tuple[int, ...], threads: int,
-) -> Iterator[_Round]:
-    """Rounds one after the other; with times where `on` is given."""
-    copies = image.copies
-    begins = range(0, given.batch, copies)
-    workers = min(threads, len(begins))
+) -> Iterator[list[_Round]]:
+    """Rounds in their order, some at a turn; with times where `on` is given."""
+    copies, rounds = image.copies, len(drawn)
+    workers = min(threads, rounds)
     inner = threads // workers if ready.size >= LARGE else 1
+    step = 1
     if on is None:
         parts(ready.placed, inner)  # once, ahead of the threads
+        if inner == 1:
+            step = _at_a_turn(rounds, ticks * ready.size, workers)
 
-    def job(k: int) -> _Round:
-        begin, noise = begins[k], drawn[k]
+    def job(k: int) -> list[_Round]:
+        mine = range(k * step, min((k + 1) * step, rounds))
         with room() as held:
-            inputs = packets_of(given, ready, copies, ticks, range(begin, min(begin + copies, given.batch)), held)
-            packets = together(inputs)
-            if largest(packets[2]) > image.max_count:
+            recordings = range(mine.start * copies, min(mine.stop * copies, given.batch))
+            listed = packets_of(given, ready, copies, ticks, recordings, held)
+            inputs = [listed[i : i + copies] for i in range(0, len(listed), copies)]
+            packets = [together(some) for some in inputs]
+            if max(largest(count) for _, _, count in packets) > image.max_count:
                 to_counts(given, {p.name: p.shape for p in image.inputs}, image.dt, image.max_count)  # says which one
             if on is not None:
-                return _Round(inputs, packets, *event_round(on, packets, ticks, before, noise))
-            return _Round(inputs, packets, one(ready, packets, ticks, watch, before, noise, inner, held), None)
+                found: Any = [event_round(on, packets[0], ticks, before, drawn[k])]
+            else:
+                ran = in_turn(ready, packets, ticks, watch, before, drawn[mine.start : mine.stop], inner, held)
+                found = [(result, None) for result in ran]
+        return [_Round(*its) for its in zip(inputs, packets, *zip(*found, strict=True), strict=True)]
 
-    yield from in_order(job, len(begins), workers)
+    yield from in_order(job, -(-rounds // step), workers)
+
+
+def _at_a_turn(rounds: int, size: int, workers: int) -> int:
+    """How many rounds a thread takes at a turn, so that all have as many turns; size : neurons times ticks of a round
+
+    >>> _at_a_turn(64, 17_000, 2), _at_a_turn(64, 1_700_000, 2), _at_a_turn(3, 10, 2)
+    (11, 1, 2)
+    """
+    turns = -(-rounds * size // (workers * TURN))
+    return -(-rounds // (max(1, turns) * workers))
 
 
 def _noises(noise: Any, batch: int, copies: int) -> tuple[int, ...]:
@@ -185,24 +203,39 @@ def packets_of(
     given: Arrays, ready: Program, copies: int, ticks: int, recordings: range = range(1), held: Room | None = None
 ) -> list[Packets]:
     """Per recording, on its copy."""
+    held = Room() if held is None else held
+    at_once = [recordings] if copies == 1 else [range(b, b + 1) for b in recordings]
+    by_input = []
+    for name, counts in given.items():
+        each: list[Packets] = []
+        for some in at_once:
+            each += _listed(counts[some.start : some.stop], ready.index[named(name, some.start % copies)], ticks, held)
+        by_input.append(each)
+    if not by_input:
+        none = np.zeros(0, np.int32)
+        return [(np.zeros(ticks + 1, np.int64), none, none) for _ in recordings]
+    return [together(list(each)) for each in zip(*by_input, strict=True)]
+
+
+def _listed(counts: NDArray[Any], index: NDArray[np.int64], ticks: int, held: Room) -> list[Packets]:
+    """Per recording, the packets of an input; counts : (recordings, steps, sources), index : number of each source"""
     from . import kernels
 
-    found, held = [], Room() if held is None else held
-    for b in recordings:
-        each = []
-        for name, counts in given.items():
-            some, index = np.ascontiguousarray(counts[b]), ready.index[named(name, b % copies)]
-            if some.dtype == np.uint8:
-                start, source, number, held.listed = kernels.packets(some, index, held.listed)
-            else:
-                step, place = np.nonzero(some)
-                start = np.searchsorted(step, np.arange(some.shape[0] + 1))
-                source, number = index[place].astype(np.int32), some[step, place].astype(np.int32)
-            start = np.append(start, np.full(ticks - some.shape[0], start[-1]))
-            each.append((start, source, number if number.size else ones(source.size)))
-        none = np.zeros(0, np.int32)
-        found.append(together(each) if each else (np.zeros(ticks + 1, np.int64), none, none))
-    return found
+    many, steps, wide = counts.shape
+    flat = np.ascontiguousarray(counts).reshape(many * steps, wide)
+    if flat.dtype == np.uint8:
+        start, source, number, held.listed = kernels.packets(flat, index, held.listed)
+    else:
+        step, place = np.nonzero(flat)
+        start = np.searchsorted(step, np.arange(flat.shape[0] + 1))
+        source, number = index[place].astype(np.int32), flat[step, place].astype(np.int32)
+    count = number if number.size else ones(source.size)
+    starts = np.empty((many, ticks + 1), np.int64)
+    starts[:, :steps] = start[:-1].reshape(many, steps)
+    starts[:, steps:] = start[steps::steps, np.newaxis]
+    edges = starts[:, [0, -1]].tolist()
+    starts -= starts[:, :1].copy()
+    return [(starts[k], source[a:b], count[a:b]) for k, (a, b) in enumerate(edges)]
 
 
 def sent_to(packets: Packets, ready: Program) -> Any:
@@ -251,33 +284,47 @@ def ticking(
     return tick, kept
 
 
-def one(
-    ready: Program, packets: Packets, ticks: int, watch: NDArray[np.int64], before: bool = False, noise: int = 0,
-    threads: int = 1, held: Room | None = None,
-) -> Result:
-    """One round: (tick, source, count) of what was sent, tick by tick, membranes (ticks, watched) after each tick and
-    ahead of its resets (without rows unless `before`), saturations by neuron."""
+def in_turn(
+    ready: Program, rounds: list[Packets], ticks: int, watch: NDArray[np.int64], before: bool = False,
+    noise: Sequence[int] = (0,), threads: int = 1, held: Room | None = None,
+) -> list[Result]:
+    """Rounds one after the other; several of them on one thread alone.
+
+    Of each (tick, source, count) of what was sent, tick by tick, membranes (ticks, watched) after each tick and ahead
+    of its resets (without rows unless `before`), saturations by neuron.
+    """
     from . import kernels
 
-    held = Room() if held is None else held
+    held, many = Room() if held is None else held, len(rounds)
     ready = ready.placed
     team, fixed = parts(ready, threads), ready.arithmetic is Arithmetic.FIXED
-    size, kind = ready.size, np.int32 if fixed else np.float32
+    packets, kind = end_to_end(rounds), np.int32 if fixed else np.float32
     state = held.state(ready, accumulator(ready, [part.packed for part in team], largest(packets[2])))
-    membranes = np.zeros((ticks, watch.size), kind)
-    compared = np.zeros((ticks if before else 0, watch.size), kind)
+    membranes = np.zeros((many * ticks, watch.size), kind)
+    compared = np.zeros((many * ticks if before else 0, watch.size), kind)
     given, watch = sent_to(packets, ready), ready.place[watch]
-    tick = kept = 0
-    sent = held.output(4 * ready.stride + 1024, 64 * size + 1024)
-    out = kernels.Output(sent[0], sent[1], sent[2] if ready.relays else sent[2][:0], watch, membranes, compared)
-    while True:
-        tick, kept = run_parts(team, watch, partial(
-            ticking, ready, state, given, out, (tick, ticks, kept), (0, noise)))
-        if tick == ticks:
-            break
-        sent = [np.concatenate([a, np.empty(a.size, np.int32)]) for a in sent]
-        out = out._replace(tick=sent[0], source=sent[1], number=sent[2] if ready.relays else sent[2][:0])
-    held.sent = sent
-    number = out.number[:kept].copy() if ready.relays else ones(kept)
-    events = (*kernels.taken(out.tick[:kept], out.source[:kept], ready.number), number)
-    return events, membranes, compared, state.saturated if not fixed else state.saturated[ready.place]
+    ends, saturated = np.zeros(many + 1, np.int64), np.zeros((many, state.saturated.size), np.int64)
+    sent = held.output(4 * ready.stride + 1024, 64 * ready.size + 1024)
+    awake = int(ready.groups.onset.max(initial=0))  # the tick from which all constants act
+    at: tuple[int, ...] = 0, 0, 0
+    while at[0] < many:
+        if at != (0, 0, 0):
+            sent = [np.concatenate([a, np.empty(a.size, np.int32)]) for a in sent]
+        out = kernels.Output(sent[0], sent[1], sent[2] if ready.relays else sent[2][:0], watch, membranes, compared)
+
+        def call(part: Part, share: Share, out: Any = out, at: tuple[int, ...] = at) -> Any:
+            return kernels.run_rounds(
+                ready.neurons, part.groups, part.steady, part.packed, part.draws, state, given, out,
+                True if fixed else None, ready.stride, ready.slots, awake, np.array(noise, np.int64), ends, saturated,
+                share, *at)
+
+        at = run_parts(team, watch, call)
+    held.sent, kept = sent, at[2]
+    number = sent[2][:kept].copy() if ready.relays else ones(kept)
+    events = (*kernels.taken(sent[0][:kept], sent[1][:kept], ready.number), number)
+    saturated = saturated[:, ready.place] if fixed else saturated
+    return [
+        (tuple(column[ends[k] : ends[k + 1]] for column in events), membranes[k * ticks : (k + 1) * ticks],
+         compared[k * ticks : (k + 1) * ticks], saturated[k])
+        for k in range(many)
+    ]
