@@ -307,9 +307,7 @@ def in_turn(
     sent = held.output(4 * ready.stride + 1024, 64 * ready.size + 1024)
     awake = int(ready.groups.onset.max(initial=0))  # the tick from which all constants act
     at: tuple[int, ...] = 0, 0, 0
-    while at[0] < many:
-        if at != (0, 0, 0):
-            sent = [np.concatenate([a, np.empty(a.size, np.int32)]) for a in sent]
+    while True:
         out = kernels.Output(sent[0], sent[1], sent[2] if ready.relays else sent[2][:0], watch, membranes, compared)
 
         def call(part: Part, share: Share, out: Any = out, at: tuple[int, ...] = at) -> Any:
@@ -319,6 +317,9 @@ def in_turn(
                 share, *at)
 
         at = run_parts(team, watch, call)
+        if at[0] == many:
+            break
+        sent = [np.concatenate([a, np.empty(a.size, np.int32)]) for a in sent]
     held.sent, kept = sent, at[2]
     number = sent[2][:kept].copy() if ready.relays else ones(kept)
     events = (*kernels.taken(sent[0][:kept], sent[1][:kept], ready.number), number)
