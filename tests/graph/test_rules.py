@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2nir.errors import GraphError
-from s2nir.graph import rules, synapses
+from s2nir.graph import Sparse, rule_kernels, rules, synapses
 from s2nir.graph.rules import (
     FixedIndegree,
     FixedProbability,
@@ -219,3 +219,26 @@ def test_the_rules_are_public():
     import s2nir
 
     assert s2nir.rules is rules
+
+
+@pytest.mark.parametrize("sources", [1, 200, 256, 257, 65_536, 70_000, 20_000_000])
+def test_synapses_of_a_target_are_sorted_by_digits(sources):
+    r = np.random.default_rng(sources)
+    source = r.integers(0, sources, 3_000).astype(np.int32)
+    source[::7] = source[0]  # equals stay in the order of their draws
+    weight, delay = r.random(3_000), np.arange(3_000, dtype=np.int32)
+    order = np.argsort(source, kind="stable")
+    want = source[order], weight[order], delay[order]
+    rule_kernels.by_source(source, weight, delay)
+    assert all(np.array_equal(a, b) for a, b in zip((source, weight, delay), want, strict=True))
+
+
+def test_synapses_are_sorted_whether_they_were_or_not():
+    start, target = np.array([0, 3, 5]), np.array([2, 0, 0, 1, 0])
+    for delay in ([0, 2, 1, 0, 0], [0, 0, 0, 0, 0]):
+        made = Sparse(targets=3, start=start, target=target, weight=np.arange(1.0, 6.0), delay=np.array(delay))
+        source, there, weight, later = synapses(made)
+        rows = sorted(zip(np.repeat([0, 1], [3, 2]).tolist(), target.tolist(), delay, strict=True))
+        assert list(zip(source.tolist(), there.tolist(), later.tolist(), strict=True)) == rows
+        again = synapses(Sparse(targets=3, start=start, target=there, weight=weight, delay=later))
+        assert all(np.array_equal(a, b) for a, b in zip(again, (source, there, weight, later), strict=True))

@@ -4,12 +4,15 @@ import importlib
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import s2nir
 from oracles import hearing, way
 from s2nir import Connect, Neurons, rules
 from s2nir.emulate.reference import reference
 from s2nir.errors import MappingError
+from s2nir.mapping import row_cost
 
 RNG = np.random.default_rng(0)
 SPIKES = (RNG.random((3, 20, 12, 12)) < 0.2).astype(np.uint8)
@@ -167,3 +170,16 @@ def test_arguments_of_another_kind_are_refused(wrong, said):
                                      [Connect(source="in", target="e", weight=np.eye(8))]))
     with pytest.raises(s2nir.S2NirError, match=said):
         s2nir.compile(net, **wrong)
+
+
+@given(st.lists(st.integers(0, 40), max_size=60), st.sampled_from([41, 1_000, 10_000_000]))
+def test_counting_is_sorting(values, size):
+    """Whether there is room to count every value that could be, or not."""
+    some = np.array(values, np.int64)
+    found, often = row_cost.counted(some, size)
+    want = np.unique(some, return_counts=True)
+    assert np.array_equal(found, want[0])
+    assert np.array_equal(often, want[1])
+    found, sums = row_cost.counted(some, size, some + 1)
+    assert np.array_equal(found, want[0])
+    assert sums.tolist() == [(v + 1) * n for v, n in zip(*want, strict=True)]

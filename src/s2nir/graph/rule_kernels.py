@@ -182,9 +182,20 @@ def by_source(source: Any, weight: Any, delay: Any) -> Any:
     rising = True
     for j in range(1, source.size):
         rising = rising and source[j] >= source[j - 1]
-    if not rising:
-        order = np.argsort(source, kind="mergesort")
-        source[:], weight[:], delay[:] = source[order], weight[order], delay[order]
+    if rising:
+        return
+    order, other, top, shift = np.arange(source.size), np.empty(source.size, np.int64), source.max(), 0
+    while top >> shift:  # by their digits, the last first
+        begin = np.zeros(257, np.int64)
+        for s in source:
+            begin[(s >> shift & 255) + 1] += 1
+        begin = np.cumsum(begin)
+        for k in order:
+            digit = source[k] >> shift & 255
+            other[begin[digit]] = k
+            begin[digit] += 1
+        order, other, shift = other, order, shift + 8
+    source[:], weight[:], delay[:] = source[order], weight[order], delay[order]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -275,7 +275,8 @@ class Ruled:
             raise GraphError(f"{type(self.rule).__name__}: about {self.expected:.3g} synapses are too many to write "
                              f"out ({WRITTEN} at most), as a float run or the reference needs them")
         found = self.into(np.arange(self.targets))
-        order = np.lexsort((found.delay, found.place, found.source))
+        pair = found.source.astype(np.int64) * self.targets + found.place
+        order = np.argsort(pair * (int(found.delay.max(initial=0)) + 1) + found.delay, kind="stable")
         return Sparse(
             targets=self.targets,
             start=np.concatenate([[0], np.cumsum(np.bincount(found.source, minlength=self.sources))]),

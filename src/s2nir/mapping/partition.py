@@ -19,7 +19,7 @@ from ..errors import MappingError, S2NirWarning
 from ..graph import Conv, Ruled
 from ..machine import SRAM_DATA, STACK, TICK_S, Word, record_bytes
 from .boxes import Slice
-from .row_cost import row_cost
+from .row_cost import counted, row_cost
 from .wiring import Link, Member, View, Wiring, as_rows
 
 
@@ -196,7 +196,7 @@ class Cost:
         held = np.full(n, app.descriptor_bytes) + np.array([self.neuron_bytes(int(k)) for k in sizes])
         packets, events = np.zeros(n), np.zeros(n)
         if self.source.size:
-            pair, count = np.unique(owner[self.target] * self.sources + self.source, return_counts=True)
+            pair, count = counted(owner[self.target] * self.sources + self.source, n * self.sources)
             at = pair // self.sources
             held = held + self.rows.written(at, pair % self.sources, count, n).astype(np.int64)
             packets += np.bincount(at, minlength=n)
@@ -225,7 +225,7 @@ class Cost:
         for place, c in enumerate(self.ruled):
             source = c.into(neurons).source
             held += self.rows.ruled(place, source)
-            heard, events = heard + np.unique(source).size, events + source.size
+            heard, events = heard + counted(source, c.sources)[0].size, events + source.size
         return held, heard, events
 
     def verified(self, cuts: list[tuple[int, int, int]], best: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -342,7 +342,7 @@ class Cost:
         """(sources, bytes of rows) of the neuron whose rows take most; of rules, some neurons are asked about."""
         fan = rows = 0
         if self.source.size:
-            pair, count = np.unique(self.target * self.sources + self.source, return_counts=True)
+            pair, count = counted(self.target * self.sources + self.source, self.member.size * self.sources)
             at = pair // self.sources
             fan = int(np.bincount(at).max())
             rows = int(self.rows.written(at, pair % self.sources, count, self.member.size).max())

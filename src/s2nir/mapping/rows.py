@@ -65,6 +65,7 @@ class Into:
             parts.append((source + numbers.first[link.source], target, weight, delay))
         source, target, weight, delay = (np.concatenate(c) for c in zip(*parts, strict=True))
         owner, local = owners(slices, self.member.view, self.member.size)
+        owner = owner.astype(np.min_scalar_type(len(slices)))  # of 16 bits or less, numpy sorts by digits
         order = np.argsort(owner[target], kind="stable")
         self.start = np.searchsorted(owner[target[order]], np.arange(len(slices) + 1))
         self.held = Rows(source[order], local[target[order]], weight[order], delay[order].astype(np.int32))

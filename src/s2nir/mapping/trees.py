@@ -121,7 +121,7 @@ def _needed(
             for k, s in zip(of, from_, strict=True):
                 owner[s.neurons(source.view)] = k
             for k, s in zip(to, into, strict=True):
-                heard = np.unique(owner[link.connection.into(s.neurons(target.view)).source])
+                heard = np.flatnonzero(np.bincount(owner[link.connection.into(s.neurons(target.view)).source]))
                 yield heard, np.full(heard.size, k)
             continue
         alike = id(link.connection), _boxes(from_), _boxes(into)
