@@ -340,6 +340,18 @@ def test_of_parts_that_fail_the_first_one_is_told():
         list(each(by, call, ((k,) for k in range(4))))
 
 
+def test_a_client_that_is_closed_and_a_pair_that_is_a_list(image, spikes, labels):
+    distributed = pytest.importorskip("distributed")
+    with distributed.Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0") as closed:
+        pass
+    with pytest.raises(s2nir.S2NirError, match=r"client: found one that is closed\. Make a new one"):
+        s2nir.evaluate(image, spikes, closed)
+    with pytest.raises(InputError, match=r"found a list of two, needed \(spikes, labels\) as a tuple"):
+        s2nir.evaluate(image, [spikes, labels])
+    with pytest.raises(InputError, match=r"found 'x\.npy', needed numbers in an array\. Of a path, pass numpy\.load"):
+        s2nir.evaluate(image, "x.npy")
+
+
 def test_progress_is_a_function(graph, image, spikes):
     for call in (lambda p: s2nir.evaluate(image, spikes, progress=p), lambda p: s2nir.run(image, spikes, progress=p),
                  lambda p: s2nir.compare(graph, image, spikes, progress=p),

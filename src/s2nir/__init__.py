@@ -116,7 +116,7 @@ sys.modules[__name__].__class__ = _Package
 def __getattr__(name: str) -> Any:
     if name == "rules":  # connection rules, a module of graph
         return importlib.import_module(".graph.rules", __name__)
-    if name in ("bench", "data", "export", "train"):  # folders with public names of their own
+    if name in ("bench", "cost", "data", "emulate", "export", "machine", "mapping", "train"):  # with names of their own
         return importlib.import_module(f".{name}", __name__)
     home = _HOME.get(name)
     if home is None:

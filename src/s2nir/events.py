@@ -7,6 +7,7 @@ on Poisson drives alone, it is the number of steps.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -230,6 +231,9 @@ def _one(name: str, value: Any, shape: tuple[int, ...], dt: float | None, first:
             raise InputError(f"spikes[{name!r}]: found {value.shape}, needed (samples, steps, {size})")
     elif hasattr(value, "idx") and hasattr(value, "time") and hasattr(value, "t_max"):
         return _event_data(name, value, size, dt)
+    if isinstance(value, str | os.PathLike):
+        raise InputError(f"spikes[{name!r}]: found {shown(value)}, needed numbers in an array. Of a path, pass "
+                         "numpy.load(path).")
     try:
         array = np.asarray(value)
     except ValueError as error:  # a list of lists of several lengths

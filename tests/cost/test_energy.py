@@ -199,7 +199,7 @@ def test_a_tick_that_is_too_short_is_said(recording):
     needed = timing(recording).cycles.value / timing(recording).clock_hz
     assert len(late) == 1
     assert late[0].startswith("a tick of 1e-07 s is too short: ")
-    assert f" take up to {needed:.3g} s in their busiest one" in late[0]
+    assert f" take up to {needed:.4g} s in their busiest one" in late[0]
     for tick in (None, needed, needed * 1.01):
         assert not any("too short" in said for said in EnergyModel(tick_s=tick)(recording).assumed)
     assert any("too short" in said for said in EnergyModel(tick_s=needed * 0.99)(recording).assumed)

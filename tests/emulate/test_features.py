@@ -253,7 +253,7 @@ def test_one_name_alone_is_recorded(image, counts):
 
 
 @pytest.mark.parametrize(("spikes", "said"), [
-    (None, "found None, a NoneType, needed numbers"), ("a", "found dtype <U1, needed numbers"),
+    (None, "found None, a NoneType, needed numbers"), ("a", "found .a., needed numbers in an array. Of a path"),
     (lambda x: x.astype(str), "found dtype <U.*, needed numbers"), (lambda x: x * 1j, "found dtype complex128, needed"),
     (lambda x: x + np.nan, "found nan, needed finite numbers"), (lambda x: x[..., :-1], "found shape .*, needed"),
     (lambda x: x[:0], "an empty batch or no steps"), (lambda x: {"in": None}, "found None, a NoneType"),

@@ -51,6 +51,27 @@ def test_what_is_kept_is_the_run(image, steps, tmp_path):
     assert "1503 ticks in 76 segments, whole" in repr(again)
 
 
+def test_what_would_mix_recordings_is_refused(image, steps, tmp_path):
+    short = list(steps[:60])
+    with pytest.raises(InputError, match=r"keep, at step 60 of the source: spikes\['in'\]: found shape"):
+        image.stream().keep(iter([*short, np.zeros(7)]), tmp_path / "k", 20)
+    with pytest.raises(InputError, match=r"at step 33 of the source: .*\(0, 0, 0\): found 300"):
+        image.stream().keep(iter([*short[:33], np.full_like(short[0], 300, np.int64)]), tmp_path / "other", 20)
+    was = files(tmp_path / "k")
+    assert len(was) == 4
+    with pytest.raises(InputError, match=r"holds voltages of nothing, the stream records those of a, b, c\. Give"):
+        image.stream(("spikes", "voltages")).keep(iter(short), tmp_path / "k", 20)
+    with pytest.raises(InputError, match=r"source: ends after 40 steps, the folder holds 60\. Give the source from"):
+        image.stream().keep(iter(short[:40]), tmp_path / "k", 20)
+    assert files(tmp_path / "k") == was
+    assert image.stream().keep(iter(short), tmp_path / "k", 20).done
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"full holds 'notes\.txt' and no recording"):
+        image.stream().keep(iter(short), tmp_path / "full", 20)
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["notes.txt"]
+
+
 @pytest.mark.parametrize("form", ["steps", "several", "uneven", "dicts", "function"])
 def test_every_kind_of_source_gives_the_same(image, steps, tmp_path, form):
     cuts = np.split(steps, [1, 8, 33, 34, 400])

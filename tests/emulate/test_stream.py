@@ -123,8 +123,10 @@ def test_bad_input_leaves_the_stream_where_it_is(tmp_path):
     with pytest.raises(InputError, match="is of image"):
         other.resume(tmp_path / "a.npz")
     (tmp_path / "b.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:300])
-    for name in ("b.npz", "missing.npz"):
-        with pytest.raises(InputError, match="cannot be read as a checkpoint"):
+    np.save(tmp_path / "c.npy", np.zeros(3))
+    for name, said in (("b.npz", "cannot be read as a checkpoint"), ("c.npy", "cannot be read as a checkpoint"),
+                       ("missing.npz", "there is no such file")):
+        with pytest.raises(InputError, match=said):
             stream.resume(tmp_path / name)
     assert stream.tick == 6
 

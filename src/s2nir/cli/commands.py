@@ -182,7 +182,7 @@ def report(args: argparse.Namespace, out: Console) -> Answer:
     code = FITS
     if args.min_match is not None and match < args.min_match:
         code = FAILED
-        out.message(f"s2nir report: {match:.4%} of a population's spikes are alike, asked for {args.min_match:.4%}")
+        out.message(f"s2nir report: {match:.4%} of a population's entries are alike, asked for {args.min_match:.4%}")
     accuracy = {output: {"float": a, "integer": b} for output, (a, b) in fidelity.accuracy.items()}
     answer = {"file": args.file, "output": args.output, "match": match, "accuracy": accuracy}
     return answer | {"report": found.to_dict()}, code

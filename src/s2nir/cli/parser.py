@@ -182,7 +182,8 @@ def parser() -> _Parser:
     run.add_argument("--report", metavar="FILE", help="report to write: .html, .json or .txt")
     report.add_argument("-o", "--output", metavar="FILE", help="report to write: .html, .json or .txt")
     report.add_argument("--min-match", type=_share, metavar="SHARE",
-                        help="exit with 1 where a population's spikes are alike in less than this share (0 to 1)")
+                        help="exit with 1 where fewer of a population's entries (neuron and step) are alike than this "
+                             "share (0 to 1)")
     _many_commands(sub)
     export = _add(sub, "export", "write a script that runs an image on a board by py-spinnaker2",
                   "s2nir export model.s2.h5 x.npy -o run_on_board.py")

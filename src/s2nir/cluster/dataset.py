@@ -102,6 +102,8 @@ def dataset(given: Any, inputs: Any, dt: float | None, outputs: Mapping[str, int
     if framing is not None:
         raise InputError("frames: these are the options of s2nir.data.frames, for a data set of s2nir.data.Recordings")
     pair = isinstance(given, tuple) and len(given) == 2
+    if isinstance(given, list) and len(given) == 2 and np.ndim(given[1]) == 1 and np.ndim(given[0]) > 1:
+        raise InputError("dataset: found a list of two, needed (spikes, labels) as a tuple, or spikes alone")
     spikes, labels = given if pair else (given, None)
     held, n, steps = _held(spikes, shapes, dt)
     size = sum(int(np.prod(s, dtype=np.int64)) for s in shapes.values())

@@ -120,6 +120,8 @@ def workers(client: Any, threads: int | None) -> Iterator[Workers]:
     if not isinstance(client, distributed.Client) or client.asynchronous:
         kind = "an asynchronous Client" if isinstance(client, distributed.Client) else f"a {type(client).__name__}"
         raise InputError(f"client: found {kind}, needed distributed.Client(address), or None for threads here")
+    if client.status != "running":
+        raise RunError(f"client: found one that is {client.status}. Make a new one with distributed.Client(address).")
     yield Dask(client, distributed)
 
 

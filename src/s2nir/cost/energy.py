@@ -275,7 +275,7 @@ class EnergyModel:
         late = int((needed > tick).sum())
         if not late:
             return ()
-        return (f"a tick of {tick:g} s is too short: {late:,} of {needed.size:,} cores take up to {needed.max():.3g} s "
+        return (f"a tick of {tick:g} s is too short: {late:,} of {needed.size:,} cores take up to {needed.max():.4g} s "
                 "in their busiest one, so that a chip is slower than this",)
 
     def assumed(self, image: MachineImage, ticks: int) -> tuple[str, ...]:

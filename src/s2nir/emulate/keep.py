@@ -44,14 +44,16 @@ def keep(
     for left in target.iterdir():
         if LEFT.fullmatch(left.name):
             left.unlink()
+    kept = Kept(stream.image, target)
+    _refuse_another(stream, kept)
     if (target / CHECKPOINT).exists():
         stream.resume(target / CHECKPOINT)
-    kept = Kept(stream.image, target)
     if stream.tick not in (kept.ticks, kept.ticks - kept.last):  # killed between a segment and its checkpoint
         raise InputError(f"stream.keep: {target} holds {kept.ticks} ticks, the stream stands at {stream.tick}. Begin "
                          "with a fresh stream, and an empty folder or the one that it wrote.")
     held: list[Ticks] = []
-    for some in _ticks(stream, source, every):
+    ticks = _ticks(stream, source, every)
+    while (some := _next(ticks, stream)) is not None:
         held.append(some)
         if stream.tick % every == 0:
             _close(stream, held, target)
@@ -59,6 +61,29 @@ def keep(
             tell(stream.tick)
     _close(stream, held, target)
     return Kept(stream.image, target)
+
+
+def _refuse_another(stream: Stream, kept: Kept) -> None:
+    """Refuse a folder that holds something else than what this stream would go on with."""
+    if not kept.ticks:
+        other = sorted(p.name for p in kept.folder.iterdir() if p.name[0] != "." and p.name != CHECKPOINT)
+        if other:
+            raise InputError(f"stream.keep: {kept.folder} holds {other[0]!r} and no recording. Give an empty folder, a "
+                             "new one, or one that keep wrote.")
+        return
+    there, wanted = kept.recorded, stream.recorded
+    if there != wanted:
+        raise InputError(f"stream.keep: {kept.folder} holds voltages of {', '.join(there) or 'nothing'}, the stream "
+                         f"records those of {', '.join(wanted) or 'nothing'}. Give the stream the same record=, or "
+                         "another folder.")
+
+
+def _next(ticks: Iterator[Ticks], stream: Stream) -> Ticks | None:
+    """The next ticks; an error says where in the source it is."""
+    try:
+        return next(ticks, None)
+    except InputError as error:
+        raise InputError(f"stream.keep, at step {stream.tick} of the source: {error}") from None
 
 
 def _ticks(stream: Stream, source: Source, every: int) -> Iterator[Ticks]:
@@ -81,6 +106,8 @@ def _steps(source: Source, first: int, shapes: Mapping[str, tuple[int, ...]]) ->
     """What a source gives from step `first` on, as arrays of steps."""
     if not shapes:
         end = Whole(1, what="steps", also="; the network has no inputs")(source, "stream.keep.source", InputError)
+        if end < first:
+            raise InputError(_short(end, first))
         for at in range(first, end, MADE):
             yield Arrays({}, 1, min(MADE, end - at))
         return
@@ -95,6 +122,13 @@ def _steps(source: Source, first: int, shapes: Mapping[str, tuple[int, ...]]) ->
         if skip < some.steps:
             yield some.between(skip, some.steps)
         skip = max(0, skip - some.steps)
+    if skip:
+        raise InputError(_short(first - skip, first))
+
+
+def _short(steps: int, held: int) -> str:
+    return (f"stream.keep.source: ends after {steps} steps, the folder holds {held}. Give the source from its first "
+            "step on, or another folder.")
 
 
 def _several(given: Any, shapes: Mapping[str, tuple[int, ...]]) -> Any:
@@ -175,6 +209,13 @@ class Kept:
                 columns=columns, saturated=np.zeros((1, 0), np.int64),
             ))
             first += ticks
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Populations whose membranes are there."""
+        if not self._segments:
+            return ()
+        return tuple(sorted(key[2:] for key in self._read(self._segments[0], ("ticks",)) if key.startswith("v ")))
 
     def __repr__(self) -> str:
         return f"<Kept: {self.ticks} ticks in {len(self._segments)} segments, {'whole' if self.done else 'not done'}>"

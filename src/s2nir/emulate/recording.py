@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import meant
 from ..errors import NameMissingError
 from ..fixedpoint import STATE_BITS
 from ..machine import LINKS
@@ -30,7 +31,8 @@ class Lazy(Mapping[str, NDArray[Any]]):
         name = name if name in self._names else self._aliases.get(name, name)
         if name not in self._names:
             there = ", ".join(self._names) or "none"
-            raise NameMissingError(f"no {self._what} of {name!r}; there are {there}{self._hint}")
+            near = meant(name, [*self._names, *self._aliases])
+            raise NameMissingError(f"no {self._what} of {name!r}; there are {there}{near}{self._hint}")
         return self._build(name)
 
     def __iter__(self) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from ..arguments import Whole, path_of, shown
@@ -29,7 +30,7 @@ from .run import packets_of, program, sent_to, start_state, ticking, watched
 KEPT = ("v", "i", "slot", "last", "held", "saturated")  # of the state; nothing fires between two ticks
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class Ticks:
     """What an image sent in some ticks of the machine, one behind the other.
 
@@ -39,6 +40,9 @@ class Ticks:
     first: int
     ticks: int
     _held: Recording
+
+    def __repr__(self) -> str:
+        return f"<Ticks {self.first} to {self.first + self.ticks}: {int(self._held.events[0][2].sum())} packets>"
 
     def spikes(self, name: str) -> NDArray[np.uint8]:
         """uint8 (ticks, *shape), nothing shifted: step s of the float run is tick s + lag of the population."""
@@ -89,8 +93,18 @@ class Stream:
         slots = self._program.slots
         self._steady = -(-(int(self._program.groups.onset.max(initial=0)) + 1) // slots) * slots
 
+    def __repr__(self) -> str:
+        return f"<Stream of image {self.image.digest[:12]}, at tick {self.tick}>"
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Populations whose membranes are kept."""
+        return tuple(sorted(self._columns))
+
     def feed(self, spikes: Any) -> Ticks:
         """The ticks of some further steps of the input, as `s2nir.run` takes them, of one recording.
+
+        Errors count steps from the first of these.
 
         Raises
         ------
@@ -140,6 +154,8 @@ class Stream:
             that are done are skipped; or a function of the first step that gives them, such as `s2nir.data.EventSteps`;
             the number of steps, for a network without inputs
         every : ticks of a segment; progress : called with the tick at the end of each
+
+        A folder that holds the whole recording is given back as it is: nothing is run.
 
         Raises
         ------
@@ -201,8 +217,10 @@ class Stream:
             where the file cannot be read, or is of another image; the stream stays where it is then.
         """
         try:
-            with open(path_of(path, "stream.resume"), "rb") as f, np.load(f, allow_pickle=False) as held:
+            with open(path_of(path, "stream.resume"), "rb") as f, NpzFile(f, allow_pickle=False) as held:
                 found = {name: held[name] for name in (*KEPT, "tick", "ended", "noise", "sent", "image")}
+        except FileNotFoundError:
+            raise InputError(f"{path}: there is no such file") from None
         except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
             raise InputError(f"{path}: cannot be read as a checkpoint of a stream ({error})") from None
         if bytes(found["image"]).hex() != self.image.digest:

@@ -24,7 +24,8 @@ PIECE = 1 << 24  # values (steps x neurons) compared at once
 class PopulationFidelity:
     """One population, over all recordings.
 
-    match : share of (step, neuron) entries that spike alike; rate_float, rate_int : spikes per neuron and step
+    match : share of (step, neuron) entries that are alike, silent ones too; shared : share of the spikes of either run
+        that both have, 1 where there are none; rate_float, rate_int : spikes per neuron and step
     rate_error : (int - float) / float, 0 where neither spikes
     membrane_error : root mean square difference of membranes over the threshold (over the largest |V| for a readout)
     first : (recording, step) of the first difference in spikes, None where there is none
@@ -33,6 +34,7 @@ class PopulationFidelity:
     name: str
     spikes: bool
     match: float
+    shared: float
     rate_float: float
     rate_int: float
     rate_error: float
@@ -94,8 +96,10 @@ class Fidelity:
         lines = [f"float against integer, recordings: {self.recordings}, steps: {self.steps}"]
         for p in self.populations:
             if p.spikes:
-                lines.append(f"  {p.name}: {p.match:.4%} of spikes alike, rate {p.rate_float:.5f} -> {p.rate_int:.5f} "
-                             f"({p.rate_error:+.2%}), membrane error {p.membrane_error:.4f}")
+                lines.append(
+                    f"  {p.name}: {p.match:.4%} of entries alike, {p.shared:.2%} of spikes in both, rate "
+                    f"{p.rate_float:.5f} -> {p.rate_int:.5f} ({p.rate_error:+.2%}), membrane error "
+                    f"{p.membrane_error:.4f}")
             else:
                 lines.append(f"  {p.name}: readout, membrane error {p.membrane_error:.4f}")
         for output, share in self.decisions.items():
@@ -201,7 +205,7 @@ class _Sum:
 
     def __init__(self, p: Population) -> None:
         self.p = p
-        self.entries = self.alike = self.float_spikes = self.int_spikes = 0
+        self.entries = self.alike = self.float_spikes = self.int_spikes = self.both = 0
         self.square = self.peak = 0.0
         self.first: tuple[int, int] | None = None
 
@@ -223,6 +227,7 @@ class _Sum:
         self.alike += a.size - int(different.sum())
         self.float_spikes += int(a.sum())
         self.int_spikes += int(b.sum())
+        self.both += int(np.minimum(a, b).sum())
         by_step = different.any(axis=2)
         if not by_step.any():
             return None
@@ -234,6 +239,7 @@ class _Sum:
 
     def result(self) -> PopulationFidelity:
         n, p = max(1, self.entries), self.p
+        either = self.float_spikes + self.int_spikes - self.both
         error = np.sqrt(self.square / n)
         if self.float_spikes:
             rate_error = (self.int_spikes - self.float_spikes) / self.float_spikes
@@ -243,6 +249,7 @@ class _Sum:
             name=p.name,
             spikes=p.spikes,
             match=self.alike / n if p.spikes else 1.0,
+            shared=self.both / either if either else 1.0,
             rate_float=self.float_spikes / n,
             rate_int=self.int_spikes / n,
             rate_error=float(rate_error),
