@@ -196,7 +196,8 @@ def _labels(labels: Any, n: int, outputs: Mapping[str, int]) -> NDArray[np.int64
     if found.shape != (n,) or found.dtype.kind not in "iu":
         raise InputError(f"labels: found {found.dtype} {found.shape}, needed {n} whole numbers, one for each recording")
     most = max(outputs, key=lambda o: outputs[o])
-    if n and not 0 <= int(found.min()) <= int(found.max()) < outputs[most]:
-        raise InputError(f"labels: found {found.min()}..{found.max()}, allowed 0..{outputs[most] - 1}, the neurons of "
-                         f"output {most!r}")
+    bad = np.flatnonzero((found < 0) | (found >= outputs[most]))
+    if bad.size:
+        raise InputError(f"labels: found {found[bad[0]]} at recording {bad[0]}, allowed 0..{outputs[most] - 1}, the "
+                         f"neurons of output {most!r}")
     return found.astype(np.int64)
