@@ -9,13 +9,16 @@ shares of input (--shares): recordings of the test split laid over each other, o
 of the inputs send in a step. Peers run it in environments of their own (benchmarks/peers/networks_run.py): snntorch,
 norse, sinabs, spikingjelly with torch's CPU build, and torch, the law alone written out in it; the best of several
 batches counts, and batch 1. Medians of --runs. Layers' activity, and spikes per recording on each side, are printed:
-peers compute in floats, ours in 8-bit weights. --threads runs our side on several too, with the same bits.
+peers compute in floats, ours in 8-bit weights. --threads runs our side on several too, with the same bits, and beside
+it as many processes at once, which share nothing but the machine: more than these gain, threads cannot. There each
+timing is of as many batches as take half a second, and the ratio is the median of those of the runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import statistics
@@ -32,6 +35,7 @@ import s2nir
 
 HERE = Path(__file__).parent
 BATCHES = (1, 4, 16, 64)
+TURN_S = 0.5  # of a timing of threads
 
 
 def main() -> None:
@@ -142,25 +146,19 @@ def plain(p, ways: list, loops: list) -> None:
 
 def measured(name: str, graph, image, x: np.ndarray, args) -> dict:
     layers, arrays = described(graph)
-    found = s2nir.run(image, x)
-    took: dict = {1: [], **{many: [] for many in args.threads}}
+    found, took = s2nir.run(image, x), []
     for _ in range(args.runs):
-        for many in took:
-            began = time.perf_counter()
-            again = s2nir.run(image, x, threads=many)
-            took[many].append((time.perf_counter() - began) / len(x))
-            if not all(np.array_equal(a, b) for e, f in zip(again.events, found.events, strict=True)
-                       for a, b in zip(e, f, strict=True)):
-                raise SystemExit(f"{name}, {many} threads: other bits")
-    seconds = {many: statistics.median(t) for many, t in took.items()}
+        began = time.perf_counter()
+        s2nir.run(image, x)
+        took.append((time.perf_counter() - began) / len(x))
     names = [layer["population"] for layer in layers]
     line = {
         "network": name, "recordings": len(x), "steps": x.shape[1], "input": float((x > 0).mean()),
         "activity": {n: float(found.spikes[n].mean()) for n in names},
         "spikes": [float(found.spikes[n][:8].sum() / min(8, len(x))) for n in names],
-        "seconds": seconds.pop(1), "peers": {},
+        "seconds": statistics.median(took), "peers": {},
     }
-    line["threads"] = {many: line["seconds"] / t for many, t in seconds.items()}
+    line["threads"] = {many: threaded(name, image, x, many, args.runs, line["seconds"]) for many in args.threads}
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder) / "net.npz", layers=json.dumps(layers), **arrays)
         np.savez(Path(folder) / "input.npz", x=x)
@@ -182,12 +180,54 @@ def measured(name: str, graph, image, x: np.ndarray, args) -> dict:
     return line
 
 
+def threaded(name: str, image, x: np.ndarray, many: int, runs: int, seconds: float) -> dict:
+    """How many times as fast so many threads are, and so many processes, over some runs: medians and ranges."""
+    found, again = s2nir.run(image, x), s2nir.run(image, x, threads=many)
+    if not all(np.array_equal(a, b) for e, f in zip(again.events, found.events, strict=True)
+               for a, b in zip(e, f, strict=True)):
+        raise SystemExit(f"{name}, {many} threads: other bits")
+    times, ratios = max(1, round(TURN_S / (seconds * len(x)))), {"threads": [], "processes": []}
+    for _ in range(runs):
+        one = timed(image, x, 1, times)
+        ratios["threads"].append(one / timed(image, x, many, times))
+        ratios["processes"].append(one * many / beside(image, x, many, times))
+    return {what: {"ratio": statistics.median(r), "range": [min(r), max(r)]} for what, r in ratios.items()}
+
+
+def timed(image, x: np.ndarray, threads: int, times: int) -> float:
+    """Seconds that a batch takes, over and over."""
+    began = time.perf_counter()
+    for _ in range(times):
+        s2nir.run(image, x, threads=threads)
+    return time.perf_counter() - began
+
+
+def beside(image, x: np.ndarray, many: int, times: int) -> float:
+    """The same for the slowest of processes that run at once, on one thread each."""
+    context = multiprocessing.get_context("fork")
+    meet, took = context.Barrier(many), context.Queue()
+
+    def work() -> None:
+        s2nir.run(image, x)
+        meet.wait()
+        took.put(timed(image, x, 1, times))
+
+    started = [context.Process(target=work) for _ in range(many)]
+    for process in started:
+        process.start()
+    slowest = max(took.get() for _ in started)
+    for process in started:
+        process.join()
+    return slowest
+
+
 def show(line: dict) -> None:
     active = ", ".join(f"{n} {100 * a:.2f} %" for n, a in line["activity"].items())
     print(f"{line['network']}: {line['recordings']} recordings of {line['steps']} steps, input "
           f"{100 * line['input']:.2f} %, {active}")
     print(f"  {'s2nir':14} {1e3 * line['seconds']:9.3f} ms a recording, spikes {[round(s) for s in line['spikes']]}"
-          + "".join(f", {many} threads {ratio:.2f}x" for many, ratio in line["threads"].items()))
+          + "".join(f", {many} {what} {r['ratio']:.2f}x ({r['range'][0]:.2f} to {r['range'][1]:.2f})"
+                    for many, rows in line["threads"].items() for what, r in rows.items()))
     for library, p in line["peers"].items():
         if "error" in p:
             print(f"  {library:14} {p['error']}")

@@ -621,15 +621,8 @@ def test_workers_that_are_killed_change_nothing(killed, shapes, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_piece_that_kills_its_worker_ends_it(shapes, tmp_path):
-    image, data = shapes
+def test_a_piece_that_kills_its_worker_ends_it(tmp_path):
     with processes(tmp_path, failures=0) as client:
-        victims = list(client.run(os.getpid).values())[:1]
-
-        def kill(done):
-            while victims:
-                os.kill(victims.pop(), signal.SIGKILL)
-
-        with pytest.raises(s2nir.S2NirError, match="client: workers died over a piece"):
-            s2nir.evaluate(image, data, client, piece=2, progress=kill)
+        with workers(client, None) as by, pytest.raises(s2nir.S2NirError, match="client: workers died over a piece"):
+            list(each(by, os._exit, [(1,)]))
         client.wait_for_workers(2, timeout=60)  # a cluster that is closed while a worker starts waits for it
