@@ -348,6 +348,8 @@ def test_a_client_that_is_closed_and_a_pair_that_is_a_list(image, spikes, labels
         s2nir.evaluate(image, spikes, closed)
     with pytest.raises(InputError, match=r"found a list of two, needed \(spikes, labels\) as a tuple"):
         s2nir.evaluate(image, [spikes, labels])
+    with pytest.raises(InputError, match=r"found a list, needed numbers in an array"):
+        s2nir.evaluate(image, [[[0] * 5, [1]], [1, 0]])
     with pytest.raises(InputError, match=r"found 'x\.npy', needed numbers in an array\. Of a path, pass numpy\.load"):
         s2nir.evaluate(image, "x.npy")
 

@@ -53,9 +53,9 @@ def test_what_is_kept_is_the_run(image, steps, tmp_path):
 
 def test_what_would_mix_recordings_is_refused(image, steps, tmp_path):
     short = list(steps[:60])
-    with pytest.raises(InputError, match=r"keep, at step 60 of the source: spikes\['in'\]: found shape"):
+    with pytest.raises(InputError, match=r"keep, from step 60 of the source on: spikes\['in'\]: found shape"):
         image.stream().keep(iter([*short, np.zeros(7)]), tmp_path / "k", 20)
-    with pytest.raises(InputError, match=r"at step 33 of the source: .*\(0, 0, 0\): found 300"):
+    with pytest.raises(InputError, match=r"from step 33 of the source on: .*\(0, 0, 0\): found 300"):
         image.stream().keep(iter([*short[:33], np.full_like(short[0], 300, np.int64)]), tmp_path / "other", 20)
     was = files(tmp_path / "k")
     assert len(was) == 4

@@ -102,12 +102,19 @@ def dataset(given: Any, inputs: Any, dt: float | None, outputs: Mapping[str, int
     if framing is not None:
         raise InputError("frames: these are the options of s2nir.data.frames, for a data set of s2nir.data.Recordings")
     pair = isinstance(given, tuple) and len(given) == 2
-    if isinstance(given, list) and len(given) == 2 and np.ndim(given[1]) == 1 and np.ndim(given[0]) > 1:
+    if _pair_in_a_list(given):
         raise InputError("dataset: found a list of two, needed (spikes, labels) as a tuple, or spikes alone")
     spikes, labels = given if pair else (given, None)
     held, n, steps = _held(spikes, shapes, dt)
     size = sum(int(np.prod(s, dtype=np.int64)) for s in shapes.values())
     return Dataset(held=held, n=n, steps=steps, size=size, labels=_labels(labels, n, outputs))
+
+
+def _pair_in_a_list(given: Any) -> bool:
+    try:
+        return isinstance(given, list) and len(given) == 2 and bool(np.ndim(given[1]) == 1 < np.ndim(given[0]))
+    except ValueError:  # lists of several lengths
+        return False
 
 
 def _held(spikes: Any, shapes: Mapping[str, Any], dt: float | None) -> tuple[dict[str, Any], int, int]:

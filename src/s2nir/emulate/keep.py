@@ -83,7 +83,7 @@ def _next(ticks: Iterator[Ticks], stream: Stream) -> Ticks | None:
     try:
         return next(ticks, None)
     except InputError as error:
-        raise InputError(f"stream.keep, at step {stream.tick} of the source: {error}") from None
+        raise InputError(f"stream.keep, from step {stream.tick} of the source on: {error}") from None
 
 
 def _ticks(stream: Stream, source: Source, every: int) -> Iterator[Ticks]:
